@@ -1,0 +1,3 @@
+"""Declarative experiments in iterative preference alignment of language models."""
+
+__version__ = "0.1.0"
