@@ -237,6 +237,20 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairReference:
+    """Log-probs of a pair under the round's reference, computed once and stored."""
+
+    prompt_id: str
+    round: int
+    """The round the pair comes from; earlier than the present one when it is replayed."""
+    chosen: int
+    rejected: int
+    chosen_logp: float
+    """log p(chosen | prompt), summed over tokens [nats]."""
+    rejected_logp: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """How a policy does on one held-out prompt; runs are compared item by item on these."""
 

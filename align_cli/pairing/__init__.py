@@ -1,0 +1,1 @@
+"""Which completions of one prompt are compared: pure functions from siblings to pairs."""

@@ -1,0 +1,41 @@
+"""What the loop can hand to each group, by parameter name, and what it keeps for itself."""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from align_cli.config.kinds import Kind
+from align_cli.config.ranges import Range
+from align_cli.config.signature import Setting
+
+OFFERS: Final[Mapping[str, frozenset[str]]] = {
+    "task": frozenset({"split", "round_number", "seed"}),
+    "demonstration": frozenset({"seed"}),
+    "policy": frozenset({"folder", "seed"}),
+    "engine": frozenset({"draws", "prompt_ids", "keys", "model", "advance"}),
+    "sampler": frozenset({"prompts", "judged"}),
+    "verifier": frozenset({"prompts", "completions"}),
+    "noise": frozenset({"label", "prompt", "completion", "seed"}),
+    "pairing": frozenset({"siblings", "seed"}),
+    "loss": frozenset({"pairs", "ref_pairs", "pair_labels"}),
+    "schedule": frozenset(),
+    "evaluation": frozenset({"prompts"}),
+    "tracker": frozenset({"run"}),
+    "train": frozenset(),
+}
+
+LOOP_SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {
+    "engine": {
+        "shard_draws": Setting(
+            "shard_draws",
+            Kind("int", ranges=(Range(">= 1", 1.0, math.inf, True, False),), unit="completions"),
+        )
+    },
+    "verifier": {
+        "max_unscored": Setting(
+            "max_unscored",
+            Kind("float", ranges=(Range("[0, 1]", 0.0, 1.0, True, True),), unit="share"),
+        )
+    },
+}
+"""Settings of a group that the loop reads and the function never sees."""

@@ -1,0 +1,78 @@
+"""THE LOOP: prompts -> completions -> labels -> pairs -> policy -> scores, round after round."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.pairing import pair_up
+from align_cli.loop.policies import start_policy, train_policy
+from align_cli.loop.prompts import ask_questions, held_out
+from align_cli.loop.references import reference_of, score_reference
+from align_cli.loop.sampling import sample
+from align_cli.loop.scores import evaluate
+from align_cli.loop.setup import opened
+from align_cli.loop.training_set import RoundData, training_set
+from align_cli.report.reporter import Reporter
+from align_cli.report.result import RunResult, read_result
+
+if TYPE_CHECKING:
+    from align_cli.config.schema import RunConfig
+
+
+def run(config: "RunConfig", reporter: Reporter) -> RunResult:
+    """Carry a run to its end; started again with the same words it goes on where it stopped."""
+    with opened(config, reporter) as loop, _total(loop):
+        policies = [start_policy(loop)]
+        exam, exam_stage = held_out(loop)
+        evaluate(loop, None, exam, exam_stage, policies[0], {})
+        history: list[RoundData] = []
+        for number in range(loop.plan.rounds):
+            reference = reference_of(loop, number, policies)
+            authors = _authors(loop, policies, reference)
+            prompts, asked = ask_questions(loop, number)
+            sampled = sample(loop, number, prompts, asked, authors)
+            pairs = pair_up(loop, number, prompts, sampled)
+            history.append(RoundData(number, {p.id: p for p in prompts}, sampled, pairs))
+            chosen = training_set(loop, history)
+            known = score_reference(loop, number, chosen, reference)
+            policies.append(train_policy(loop, number, chosen, known, policies[-1]))
+            against = {"reference": reference, "initial": policies[0]}
+            evaluate(loop, number, exam, exam_stage, policies[-1], against)
+        return read_result(loop.folder.path)
+
+
+def evaluate_only(config: "RunConfig", reporter: Reporter) -> RunResult:
+    """Score the starting policy and train nothing."""
+    with opened(config, reporter) as loop, _total(loop):
+        policy = start_policy(loop)
+        exam, exam_stage = held_out(loop)
+        evaluate(loop, None, exam, exam_stage, policy, {})
+        return read_result(loop.folder.path)
+
+
+def _authors(loop: Loop, policies: list[PolicyRef], reference: PolicyRef) -> dict[str, PolicyRef]:
+    """Who draws: offline runs ask the initial policy whenever the current one is wanted."""
+    current = policies[0] if loop.plan.draw_from == "initial" else policies[-1]
+    return {"current": current, "reference": reference, "initial": policies[0]}
+
+
+@contextmanager
+def _total(loop: Loop) -> Iterator[None]:
+    """Close the ledger: what the run took in all, and how much of it no stage accounts for."""
+    started = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - started
+    staged = sum(loop.spent_seconds.values())
+    loop.journal.append(
+        {"time/run_seconds": seconds, "time/outside_stages_seconds": seconds - staged},
+        round_number=None,
+        stage="run",
+    )
+
+
+def run_folder_of(config: "RunConfig") -> Path:
+    """Where this run's folder is."""
+    return Path(config.outputs) / config.run_name()

@@ -1,0 +1,170 @@
+"""Stages 2 and 3: the sampler is asked in passes; each pass is drawn, then judged."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from align_cli.errors import AlignError
+from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.generation import Request, complete
+from align_cli.loop.labelling import check_unscored, label_completions
+from align_cli.rows import Completion, Draw, Judged, Label, Prompt
+from align_cli.store.stage import Stage
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Everything drawn and judged in one round."""
+
+    judged: list[Judged]
+    draws: Mapping[tuple[str, int], Draw]
+    completions: dict[str, Stage]
+    labels: dict[str, Stage]
+
+    @property
+    def content(self) -> list[str]:
+        """Fingerprints of the rows, pass by pass."""
+        stages = [*self.completions.values(), *self.labels.values()]
+        return [stage.record.content for stage in stages]
+
+
+def sample(
+    loop: Loop,
+    number: int,
+    prompts: Sequence[Prompt],
+    prompts_stage: Stage,
+    policies: Mapping[str, PolicyRef],
+) -> Sampled:
+    """Ask the sampler until it wants nothing more."""
+    by_id = {prompt.id: prompt for prompt in prompts}
+    sampled = Sampled([], {}, {}, {})
+    draws_so_far: dict[tuple[str, int], Draw] = {}
+    drawing = judging = 0.0
+    while draws := loop.parts["sampler"](prompts=prompts, judged=sampled.judged):
+        name = f"pass_{len(sampled.completions)}"
+        _check_draws(loop, draws, draws_so_far, by_id)
+        draws_so_far.update({(draw.prompt_id, draw.index): draw for draw in draws})
+        began = time.perf_counter()
+        request = Request(draws, by_id, policies, (loop.seed, "draw", number))
+        drawn = complete(loop, request, f"round {number} generate")
+        rows = drawn.read_all("completions", Completion)
+        drawing += time.perf_counter() - began
+        began = time.perf_counter()
+        labelled = label_completions(
+            loop,
+            drawn,
+            by_id,
+            prompts_content=prompts_stage.record.content,
+            stream=(loop.seed, "noise", number),
+            title=f"round {number} label",
+        )
+        labels = labelled.read_all("labels", Label)
+        judging += time.perf_counter() - began
+        sampled.completions[name], sampled.labels[name] = drawn, labelled
+        sampled.judged.extend(
+            Judged(completion=row, label=label) for row, label in zip(rows, labels, strict=True)
+        )
+        check_unscored(loop, sampled.judged, f"round {number}, {name}")
+    _conclude(loop, number, prompts, prompts_stage, policies, sampled, drawing, judging)
+    return Sampled(sampled.judged, draws_so_far, sampled.completions, sampled.labels)
+
+
+def _check_draws(
+    loop: Loop,
+    draws: Sequence[Draw],
+    before: Mapping[tuple[str, int], Draw],
+    prompts: Mapping[str, Prompt],
+) -> None:
+    """A sampler numbers siblings densely and asks for nothing twice."""
+    seen: dict[str, int] = defaultdict(int, Counter(prompt_id for prompt_id, _ in before))
+    for draw in draws:
+        if draw.prompt_id not in prompts or draw.index != seen[draw.prompt_id]:
+            raise AlignError(
+                f"sampler {loop.parts['sampler'].target} asked for {draw.prompt_id}/{draw.index}; "
+                f"the next sibling of a prompt of this round is {seen[draw.prompt_id]}"
+            )
+        seen[draw.prompt_id] += 1
+
+
+def _conclude(
+    loop: Loop,
+    number: int,
+    prompts: Sequence[Prompt],
+    prompts_stage: Stage,
+    policies: Mapping[str, PolicyRef],
+    sampled: Sampled,
+    drawing: float,
+    judging: float,
+) -> None:
+    authors = {judged.completion.policy for judged in sampled.judged}
+    used = {name: ref.content for name, ref in policies.items() if ref.content in authors}
+    loop.conclude(
+        "2_completions",
+        sampled.completions,
+        round_number=number,
+        metrics=completion_metrics([j.completion for j in sampled.judged], len(prompts)),
+        inputs={"prompts": prompts_stage.record.content, **used},
+        seconds=drawing,
+    )
+    drawn = {f"completions_{n}": s.record.content for n, s in sampled.completions.items()}
+    loop.conclude(
+        "3_labels",
+        sampled.labels,
+        round_number=number,
+        metrics=label_metrics([judged.label for judged in sampled.judged]),
+        inputs={"prompts": prompts_stage.record.content, **drawn},
+        seconds=judging,
+    )
+
+
+def completion_metrics(rows: Sequence[Completion], prompt_count: int) -> dict[str, float]:
+    """Numbers of the draws: how many, how long, how sure, how often the same text."""
+    tokens = sum(len(row.token_ids) for row in rows)
+    natural = [row for row in rows if row.kind == "natural"]
+    natural_tokens = sum(len(row.token_ids) for row in natural)
+    distinct = len({(row.prompt_id, row.token_ids) for row in rows})
+    metrics = {
+        "sample/completions": len(rows),
+        "sample/draws_per_prompt": len(rows) / prompt_count,
+        "sample/corrections": len(rows) - len(natural),
+        "sample/generated_tokens": tokens,
+        "sample/length_tokens": tokens / len(rows),
+        "sample/truncated_share": sum(row.finish == "length" for row in rows) / len(rows),
+        "sample/duplicate_share": 1 - distinct / len(rows),
+    }
+    if natural_tokens:
+        surprise = -sum(sum(row.logps) for row in natural)
+        # E[-log p(y)] over the policy's own samples is its entropy, so this is unbiased at
+        # temperature 1 without top-p or top-k.
+        if all((r.temperature, r.top_p, r.top_k) == (1.0, 1.0, 0) for r in natural):
+            metrics["sample/entropy_nats_per_token"] = surprise / natural_tokens
+        metrics["sample/natural_logp_nats_per_token"] = -surprise / natural_tokens
+    corrected = [row for row in rows if row.prompt_logp is not None]
+    if corrected:
+        count = sum(len(row.token_ids) for row in corrected)
+        total = sum(row.prompt_logp or 0.0 for row in corrected)
+        metrics["sample/corrected_logp_nats_per_token"] = total / count
+    return metrics
+
+
+def label_metrics(labels: Sequence[Label]) -> dict[str, float]:
+    """Numbers of the labels; shares are of the judged, and what went unjudged is counted."""
+    judged = [label for label in labels if label.score is not None]
+    metrics: dict[str, float] = {"label/judged": len(judged), "label/count": len(labels)}
+    for verdict, count in Counter(label.verdict for label in labels).items():
+        if verdict != "judged":
+            metrics[f"label/unscored/{verdict}"] = count
+    if judged:
+        metrics["label/mean_score"] = sum(label.score or 0.0 for label in judged) / len(judged)
+    rights = [label for label in judged if label.right is not None]
+    if rights:
+        metrics["label/right_share"] = sum(bool(label.right) for label in rights) / len(rights)
+    known = [label for label in rights if label.clean_right is not None]
+    wrong = [label for label in known if not label.clean_right]
+    right = [label for label in known if label.clean_right]
+    if wrong:
+        metrics["label/false_positive_rate"] = sum(bool(x.right) for x in wrong) / len(wrong)
+    if right:
+        metrics["label/false_negative_rate"] = sum(not x.right for x in right) / len(right)
+    return metrics

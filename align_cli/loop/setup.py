@@ -1,0 +1,152 @@
+"""From a checked configuration to a run that is ready to go."""
+
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers.utils import logging as transformers_logging
+
+from align_cli import __version__
+from align_cli.errors import AlignError, ConfigError
+from align_cli.loop.context import Loop, Part
+from align_cli.loop.probe import probe_loss
+from align_cli.report.reporter import Reporter
+from align_cli.store.journal import Journal, Mirror
+from align_cli.store.run_folder import RunFolder
+from align_cli.store.stage import Store
+from align_cli.tracker.interface import RunFacts, Tracker
+
+if TYPE_CHECKING:
+    from align_cli.config.build import Binding
+    from align_cli.config.schema import RunConfig
+
+ARITHMETIC = ("torch", "transformers")
+RECORDED = (*ARITHMETIC, "hydra-core", "datasets", "math-verify", "wandb", "numpy", "pyarrow")
+
+
+@contextmanager
+def opened(config: "RunConfig", reporter: Reporter) -> Iterator[Loop]:
+    """A loop whose components are loaded and tried, with its folder locked and its tracker on.
+
+    Everything that can be refused is refused before the folder is made.
+    """
+    device = choose_device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    quieten()
+    parts = {group: part_of(binding) for group, binding in config.bindings.items()}
+    plan = parts["schedule"]()
+    probe_loss(parts["loss"])
+    path = Path(config.outputs) / config.run_name()
+    with RunFolder.opened(
+        path,
+        config_text=config.as_yaml(),
+        identity=config.identity(),
+        environment=environment(device),
+    ) as folder:
+        tracker = _tracker(config, parts, folder)
+        for note in getattr(tracker, "notes", ()):
+            reporter.say(note)
+        journal = Journal(path / "metrics.jsonl", mirror=_mirror(tracker))
+        loop = Loop(
+            name=config.run_name(),
+            seed=config.seed,
+            parts=parts,
+            plan=plan,
+            store=Store(Path(config.outputs) / ".store"),
+            folder=folder,
+            journal=journal,
+            tracker=tracker,
+            reporter=reporter,
+            device=device,
+            versions={**{name: version(name) for name in ARITHMETIC}, "device": device},
+        )
+        code = 1
+        try:
+            yield loop
+            code = 0
+        finally:
+            tracker.finish(code)
+
+
+def part_of(binding: "Binding") -> Part:
+    """Import a component's function; its settings were checked when it was bound."""
+    return Part(
+        call=binding.load(),
+        target=binding.target,
+        needs=frozenset(binding.needs),
+        settings=binding.settings,
+        loop_settings=binding.loop_settings,
+    )
+
+
+def choose_device(wanted: str) -> str:
+    """`auto` is the accelerator if there is one; anything else is taken at its word."""
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device={wanted} cannot be used here: {error}; try device=auto"
+        ) from error
+    return wanted
+
+
+def quieten() -> None:
+    """Libraries draw no bars of their own over the run's display."""
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What else the numbers may depend on; recorded, not compared."""
+    return {
+        "align": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "versions": {name: version(name) for name in RECORDED},
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def settings_by_group(config: "RunConfig") -> dict[str, Any]:
+    """The configuration as a tracker shows it: what was chosen, and every effective setting."""
+    shown: dict[str, Any] = {"seed": config.seed, "device": config.device}
+    for group, binding in config.bindings.items():
+        settings = {**binding.settings, **binding.loop_settings}
+        shown[group] = {"choice": binding.choice, "target": binding.target, **settings}
+    return shown
+
+
+def _tracker(config: "RunConfig", parts: dict[str, Part], folder: RunFolder) -> Tracker:
+    facts = RunFacts(
+        run_id=folder.run_id,
+        name=config.run_name(),
+        group=None,
+        folder=folder.path,
+        config=settings_by_group(config),
+    )
+    tracker = parts["tracker"](run=facts)
+    if not hasattr(tracker, "artifact"):
+        raise AlignError(f"tracker {parts['tracker'].target} returned {tracker!r}, not a Tracker")
+    return tracker  # type: ignore[no-any-return]
+
+
+def _mirror(tracker: Tracker) -> Mirror:
+    def tell(metrics: Mapping[str, float], round_number: int | None, step: int | None) -> None:
+        tracker.metrics(metrics, round_number=round_number, step=step)
+
+    return tell

@@ -1,0 +1,51 @@
+"""Many sequences -> their log-probs under a fixed policy, in batches of similar length."""
+
+from collections.abc import Sequence
+
+import torch
+
+from align_cli.errors import NonFinite
+from align_cli.model.flops import forward_flops
+from align_cli.model.language_model import LanguageModel
+from align_cli.model.logps import sequence_logps
+from align_cli.store.cost import Cost
+
+BATCH_TOKENS = 16_384
+"""Largest padded batch [tokens]; logits of one batch stay near this times the vocabulary."""
+
+
+@torch.inference_mode()
+def score_sequences(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    cost: Cost,
+) -> list[float]:
+    """log p(completion | prompt), summed over tokens, in the order given [nats]."""
+    lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
+    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
+    found = [0.0] * len(lengths)
+    for batch in _batches(order, lengths):
+        logps_B = sequence_logps(
+            model.network, [prompts[place] for place in batch], [completions[p] for p in batch]
+        )
+        if not bool(logps_B.isfinite().all()):
+            raise NonFinite(
+                f"a log-prob of {len(batch)} sequences is not finite; check the weights"
+            )
+        for place, logp in zip(batch, logps_B.tolist(), strict=True):
+            found[place] = logp
+            cost.scored_tokens += lengths[place]
+            cost.forward_flops += forward_flops(model.network, lengths[place], lengths[place] / 2)
+    return found
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    """Runs of the order whose padded size stays within BATCH_TOKENS; longest is last in each."""
+    batches: list[list[int]] = []
+    for place in order:
+        if batches and (len(batches[-1]) + 1) * lengths[place] <= BATCH_TOKENS:
+            batches[-1].append(place)
+        else:
+            batches.append([place])
+    return batches

@@ -1,0 +1,125 @@
+"""One run looked into: where it is, what it yielded, one prompt's completions side by side."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from align_cli.errors import AlignError
+from align_cli.report.result import read_result
+from align_cli.report.tables import print_result, result_json
+from align_cli.rows import Completion, Label, Pair, Prompt
+from align_cli.store.run_folder import round_name
+from align_cli.store.tables import read_rows
+
+STAGES = (
+    "1_prompts",
+    "2_completions",
+    "3_labels",
+    "4_pairs",
+    "4_reference",
+    "5_policy",
+    "6_scores",
+)
+
+
+def show(
+    folder: Path, *, prompt: str | None, round_number: int | None, console: Console, as_json: bool
+) -> None:
+    """Print a run's progress and yields, or one prompt of one round (`prompt` may be a prefix)."""
+    result = read_result(folder)
+    if prompt is None:
+        if as_json:
+            console.print_json(json.dumps({**result_json(result), "stages": stages(folder)}))
+            return
+        print_result(result, console)
+        if not result.complete:
+            last = [where for where, done in stages(folder).items() if done]
+            console.print(f"unfinished; last stages: {', '.join(last[-2:]) or 'none'}")
+        return
+    number = round_number if round_number is not None else max(result.rounds, default=0)
+    facts = prompt_facts(folder, number, prompt)
+    if as_json:
+        console.print_json(json.dumps(facts))
+    else:
+        _print_prompt(facts, number, console)
+
+
+def stages(folder: Path) -> dict[str, bool]:
+    """{place: finished} of every round begun."""
+    rounds = sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("round_"))
+    return {
+        f"{where}/{stage}": (folder / where / f"{stage}.json").is_file()
+        for where in ["start", *rounds]
+        for stage in STAGES
+        if (folder / where / stage).exists()
+    }
+
+
+def prompt_facts(folder: Path, number: int, wanted: str) -> dict[str, Any]:
+    """Everything a round holds about the one prompt whose id begins with `wanted`."""
+    here = folder / round_name(number)
+    prompts = _rows(here / "1_prompts", "prompts", Prompt)
+    found = [prompt for prompt in prompts if prompt.id.startswith(wanted)]
+    if len(found) != 1:
+        some = ", ".join(prompt.id for prompt in (found or prompts)[:5])
+        raise AlignError(
+            f"{len(found)} prompts of {here} begin with {wanted!r}; one was wanted. There are "
+            f"{len(prompts)}, for example {some}"
+        )
+    key = found[0].id
+    labels = {
+        label.index: label
+        for label in _rows(here / "3_labels", "labels", Label)
+        if label.prompt_id == key
+    }
+    pairs = [pair for pair in _rows(here / "4_pairs", "pairs", Pair) if pair.prompt_id == key]
+    completions = [
+        completion
+        for completion in _rows(here / "2_completions", "completions", Completion)
+        if completion.prompt_id == key
+    ]
+    return {
+        "prompt": asdict(found[0]),
+        "completions": [
+            {**asdict(c), "label": asdict(labels[c.index]) if c.index in labels else None}
+            for c in sorted(completions, key=lambda c: c.index)
+        ],
+        "pairs": [asdict(pair) for pair in pairs],
+    }
+
+
+def _rows(folder: Path, table: str, row_type: type) -> list[Any]:
+    # Passes of a sampler are folders; a stage of one piece holds its shards itself.
+    files = sorted(folder.glob(f"{table}-*.parquet")) or sorted(folder.glob(f"*/{table}-*.parquet"))
+    return [row for file in files for row in read_rows(file, row_type)]
+
+
+def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:
+    prompt = facts["prompt"]
+    turns = "\n".join(f"{m['role']}: {m['content']}" for m in prompt["messages"])
+    title = f"{prompt['id']}  round {number}  {prompt['source']}  gold {prompt['gold']}"
+    console.print(Panel(turns, title=title, title_align="left"), markup=False, highlight=False)
+    sides = {pair["chosen"]: "chosen" for pair in facts["pairs"]}
+    sides |= {pair["rejected"]: "rejected" for pair in facts["pairs"]}
+    table = Table(box=None, pad_edge=False)
+    for name in ("#", "kind", "score", "answer", "tokens", "pair", "text"):
+        table.add_column(name, overflow="fold")
+    for row in facts["completions"]:
+        label = row["label"] or {}
+        verdict = label.get("verdict", "not labelled")
+        score = label.get("score")
+        table.add_row(
+            str(row["index"]),
+            row["kind"] if row["corrects"] is None else f"corrects {row['corrects']}",
+            verdict if score is None else f"{score:g}",
+            str(label.get("answer")),
+            str(len(row["token_ids"])),
+            sides.get(row["index"], ""),
+            row["text"],
+        )
+    console.print(table, markup=False, highlight=False)

@@ -1,0 +1,124 @@
+"""The plan of a run, checked where it is made."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from align_cli.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the loop and the trainer read; `plan` says what each choice means."""
+
+    rounds: int
+    reference: Literal["initial", "previous", "ema", "every_m"]
+    ema_decay: float | None
+    """Per round; None unless reference is ema."""
+    reference_every: int | None
+    """[rounds]; None unless reference is every_m."""
+    draw_from: Literal["current", "initial"]
+    replay: Literal["none", "all", "last_k"]
+    replay_rounds: int | None
+    """[rounds]; None unless replay is last_k."""
+    epochs: int
+    learning_rate: float
+    curve: Literal["constant", "linear", "cosine"]
+    warmup_share: float
+    """[share of a round's steps]."""
+    batch_pairs: int
+    micro_batch_pairs: int
+    clip_norm: float | None
+    weight_decay: float
+    adam_beta1: float
+    adam_beta2: float
+    adam_eps: float
+    checkpoint_every: int
+    """[steps]."""
+
+
+def plan(
+    *,
+    rounds: Annotated[int, ">= 1", "rounds"],
+    reference: Literal["initial", "previous", "ema", "every_m"],
+    draw_from: Literal["current", "initial"],
+    replay: Literal["none", "all", "last_k"],
+    epochs: Annotated[int, ">= 1", "passes over a round's pairs"],
+    learning_rate: Annotated[float, "> 0"],
+    curve: Literal["constant", "linear", "cosine"],
+    warmup_share: Annotated[float, "[0, 1)", "share of a round's steps"],
+    batch_pairs: Annotated[int, ">= 1", "pairs"],
+    micro_batch_pairs: Annotated[int, ">= 1", "pairs"],
+    clip_norm: Annotated[float | None, "> 0"],
+    weight_decay: Annotated[float, ">= 0"],
+    adam_beta1: Annotated[float, "[0, 1)"],
+    adam_beta2: Annotated[float, "[0, 1)"],
+    adam_eps: Annotated[float, "> 0"],
+    checkpoint_every: Annotated[int, ">= 1", "steps"],
+    ema_decay: Annotated[float | None, "(0, 1)", "per round"] = None,
+    reference_every: Annotated[int | None, ">= 1", "rounds"] = None,
+    replay_rounds: Annotated[int | None, ">= 1", "rounds"] = None,
+) -> Plan:
+    """A run of `rounds` rounds; every round draws, labels, pairs and trains once.
+
+    Each round trains the policy that the round before left, with a fresh optimiser and the whole
+    curve of the learning rate; this is how Online-DPO-R1 (RLHFlow, run_iter_dpo.sh) does it.
+
+    Settings:
+        reference: what round k is held to.
+            initial   the policy that the run began with
+            previous  the policy as it stood when round k began (Online-DPO-R1)
+            ema       a moving average: initial at round 0, then after every round
+                      reference <- ema_decay reference + (1 - ema_decay) policy
+            every_m   as previous, but renewed only every `reference_every` rounds; 1 is previous
+        draw_from: whose answers are labelled: current is on-policy; initial is offline.
+        replay: which earlier rounds' pairs are trained on with this round's: none, all, or the
+            last `replay_rounds` (last_k); their reference is that of the round that trains.
+        epochs: passes over the pairs of each round.
+        learning_rate: the peak.
+        curve, warmup_share: shape of the learning rate over a round's steps, see train/curve.py.
+        batch_pairs: pairs per optimiser step, a multiple of micro_batch_pairs.
+        micro_batch_pairs: pairs per forward pass; memory, not mathematics.
+        clip_norm: largest gradient norm; null: not clipped.
+        weight_decay, adam_beta1, adam_beta2, adam_eps: AdamW.
+        checkpoint_every: a killed run repeats at most this many steps.
+    """
+    _belongs("ema_decay", ema_decay, to="reference=ema", on=reference == "ema")
+    _belongs("reference_every", reference_every, to="reference=every_m", on=reference == "every_m")
+    _belongs("replay_rounds", replay_rounds, to="replay=last_k", on=replay == "last_k")
+    if batch_pairs % micro_batch_pairs:
+        raise ConfigError(
+            f"schedule.batch_pairs {batch_pairs} is not a multiple of schedule.micro_batch_pairs "
+            f"{micro_batch_pairs}: a batch is made of whole micro-batches; change either"
+        )
+    return Plan(
+        rounds=rounds,
+        reference=reference,
+        ema_decay=ema_decay,
+        reference_every=reference_every,
+        draw_from=draw_from,
+        replay=replay,
+        replay_rounds=replay_rounds,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        curve=curve,
+        warmup_share=warmup_share,
+        batch_pairs=batch_pairs,
+        micro_batch_pairs=micro_batch_pairs,
+        clip_norm=clip_norm,
+        weight_decay=weight_decay,
+        adam_beta1=adam_beta1,
+        adam_beta2=adam_beta2,
+        adam_eps=adam_eps,
+        checkpoint_every=checkpoint_every,
+    )
+
+
+def _belongs(name: str, value: float | None, *, to: str, on: bool) -> None:
+    """A setting that only one choice reads is set with it, and null without it."""
+    if on and value is None:
+        raise ConfigError(f"schedule.{to} needs schedule.{name}, which is null; give it a value")
+    if not on and value is not None:
+        raise ConfigError(
+            f"schedule.{name} is {value}, but only schedule.{to} reads it; set it to null, or "
+            f"choose {to}"
+        )

@@ -1,0 +1,188 @@
+"""The program of a math worker: one question a line on stdin, one verdict a line on stdout.
+
+It runs in a process of its own, imports the standard library and math-verify only, and is not
+trusted to stop: `killable.py` ends it at the time limit, and the alarm below does so if the
+parent is gone. Its own time limit is off in both math-verify calls, because a limit made of
+Python signal handlers never fires inside one long arithmetic operation.
+"""
+
+import json
+import logging
+import os
+import re
+import signal
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+MEMORY_BYTES = 2 * 2**30
+"""Address space of one worker: a power tower may fill the memory before it reaches the limit."""
+NAME_CHARACTERS = 200
+"""Length of a normalised answer that is kept."""
+
+NUMBER = re.compile(
+    r"(?P<sign>[-+]?)\s*(?:\\?[$€£])?\s*(?P<size>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)"
+    r"(?P<power>[eE][-+]?\d{1,2})?\s*(?P<percent>\\?%)?"
+)
+MIXED = re.compile(r"(?P<sign>-?)(?P<whole>\d+)\s+(?P<part>\d+/[1-9]\d*)")
+MEASURE = re.compile(r"(?P<number>.*\d%?)\s+(?P<unit>[A-Za-z]{2,}(?:[ -][A-Za-z]+)*)")
+NO_UNITS = frozenset({"pi", "or", "and", "to", "sqrt", "times", "over", "mod", "if"})
+"""Words that change the number before them."""
+WORDS = re.compile(r"[A-Za-z]{4,}|[A-Za-z]{2,}(?:[ ,'-]+[A-Za-z]+)+")
+TEXT = re.compile(r"\\(?:text|textbf|textrm|mathrm|mbox)\s*\{([^{}]*)\}")
+SIGNS = str.maketrans({"−": "-", "×": r"\times ", "÷": r"\div ", "∞": r"\infty "})
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an answer says; all empty where it cannot be read."""
+
+    expressions: tuple[Any, ...] = ()
+    """In sympy's terms."""
+    words: str = ""
+    """Where it is words and no formula (`no solution`), letter case and spacing undone."""
+    name: str = ""
+    """The normal form; equal for answers that are the same number or the same words."""
+
+
+@lru_cache(maxsize=256)
+def read(text: str) -> Reading:
+    """Read one isolated answer: a number, a number with its unit, words, or LaTeX."""
+    text = text.strip().strip("*").strip()
+    text = text[:-1].rstrip() if text.endswith(".") else text
+    if words := in_words(text):
+        return Reading(words=words, name=words)
+    text = text.translate(SIGNS)
+    if (measure := MEASURE.fullmatch(text)) and not NO_UNITS & set(measure["unit"].split()):
+        text = measure["number"]
+    if found := NUMBER.fullmatch(text):
+        return _number(found)
+    if found := MIXED.fullmatch(text):
+        text = f"{found['sign']}({found['whole']}+{found['part']})"
+    return _named(latex(text))
+
+
+def in_words(text: str) -> str:
+    """The words of an answer that is no formula; empty for a formula and for 2 or 3 letters."""
+    bare = TEXT.sub(r" \1 ", text).replace("$", " ").strip(" .")
+    isolated = bare != text and re.fullmatch(r"[A-Za-z]+", bare) and TEXT.search(text)
+    return " ".join(bare.casefold().split()) if isolated or WORDS.fullmatch(bare) else ""
+
+
+def _number(found: re.Match[str]) -> Reading:
+    from latex2sympy2_extended.latex2sympy2 import convert_to_pct
+    from sympy import Number
+
+    text = found["sign"] + found["size"].replace(",", "") + (found["power"] or "")
+    exact = Fraction(text)
+    number = Number(exact.numerator if exact.denominator == 1 else text)
+    if found["percent"]:
+        return Reading((convert_to_pct(number),), name=f"{exact}%")
+    return Reading((number,), name=str(exact))
+
+
+def latex(text: str) -> list[Any]:
+    """The expressions that math-verify reads in an answer, which is LaTeX with or without $."""
+    from math_verify import LatexExtractionConfig, parse
+
+    if "$" not in text and r"\(" not in text and r"\[" not in text:
+        text = re.sub(r"\^(-\d+)", r"^{\1}", text.replace("**", "^"))
+        text = f"${text}$"
+    found = parse(
+        text, [LatexExtractionConfig()], fallback_mode="no_fallback", parsing_timeout=None
+    )
+    return list(found)
+
+
+def anywhere(text: str) -> Reading:
+    """What math-verify takes for the answer of a whole text: often the last number in it."""
+    from math_verify import parse
+
+    return _named(parse(text, fallback_mode="no_fallback", parsing_timeout=None))
+
+
+def _named(expressions: list[Any]) -> Reading:
+    return Reading(tuple(expressions), name=_name(expressions[0])) if expressions else Reading()
+
+
+def _name(expression: Any) -> str:
+    """Sympy's own form after evaluation; numbers that are ratios come out as ratios."""
+    value = expression.doit()
+    text = str(value)
+    if getattr(value, "is_Float", False):
+        text = str(Fraction(text))
+    return text[:NAME_CHARACTERS]
+
+
+def judge(question: dict[str, Any]) -> dict[str, Any]:
+    """Whether the answer equals the gold, and the answer's normal form.
+
+    `right` is None where the gold cannot be read: where nothing is found in it, or where it does
+    not equal itself (1/0). An answer that equals the gold is given the gold's normal form.
+    """
+    gold = read(question["gold"])
+    if not gold.words and not equal(gold, gold, strict=question["strict"]):
+        return {"right": None, "name": ""}
+    text = question["answer"]
+    answer = anywhere(text) if question["anywhere"] else read(text)
+    right = equal(gold, answer, strict=question["strict"])
+    return {"right": right, "name": gold.name if right else answer.name}
+
+
+def equal(gold: Reading, answer: Reading, *, strict: bool) -> bool:
+    """Same words, or equal by math-verify; a comparison that it gives up on is unequal."""
+    from math_verify import verify
+
+    if gold.words or answer.words:
+        return gold.words == answer.words
+    if not gold.expressions or not answer.expressions:
+        return False
+    return bool(
+        verify(
+            list(gold.expressions), list(answer.expressions), strict=strict, timeout_seconds=None
+        )
+    )
+
+
+def confine(alarm_seconds: float) -> None:
+    """Before each question: the kernel ends this process at the alarm, whatever Python does."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, alarm_seconds)
+
+
+def limit_memory() -> None:
+    """Let an answer that needs more than its share fail alone, where the system can say so."""
+    if sys.platform != "win32":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        allowed = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
+
+
+def main() -> None:
+    """Answer until stdin closes, which it also does when the parent is killed."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # Nothing that a library prints may look like a reply.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle.
+    logging.disable(logging.CRITICAL)
+    import math_verify  # noqa: F401
+
+    limit_memory()
+    print(json.dumps({"ready": True}), file=replies, flush=True)
+    for line in sys.stdin:
+        question = json.loads(line)
+        confine(question["alarm_seconds"])
+        try:
+            reply = judge(question)
+        except (ArithmeticError, MemoryError, RecursionError, TypeError, ValueError) as error:
+            reply = {"error": f"{type(error).__name__}: {error}"[:NAME_CHARACTERS]}
+        confine(0)
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Shared by all tests: no network, real data where it exists, small models built in memory."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# No test may reach a hub, an account or a server, whatever the machine is set up with.
+os.environ.update(
+    {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "WANDB_MODE": "offline", "NO_COLOR": "1"}
+)
+
+settings.register_profile("align", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("align")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Path of a file of real data, or a skip that says what is missing."""
+    folder = Path(os.environ.get("ALIGN_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+    def find(name: str) -> Path:
+        if not (folder / name).exists():
+            pytest.skip(f"real data {name} is not at {folder}; set ALIGN_TEST_DATA")
+        return folder / name
+
+    return find
