@@ -14,7 +14,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from align_cli.config.folders import choice_files, conf_dir, group_names
 from align_cli.config.refusal import explained
@@ -161,21 +161,23 @@ def _frozen(
 ) -> Frozen:
     with explained(overrides, lexicon):
         cfg = composed(name, overrides)
-        return freeze(cfg, cfg.hydra.runtime.choices, lexicon)
+        choices = dict(cfg.hydra.runtime.choices)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        return freeze(cfg, choices, lexicon)
 
 
 def freeze(
     cfg: DictConfig, choices: Mapping[str, Any], lexicon: Vocabulary | None = None
 ) -> Frozen:
-    """Resolve a composed config once, and check all of it."""
+    """Resolve a composed config (without its `hydra` node) once, and check all of it."""
     kind = SftConfig if "demonstration" in cfg else RunConfig
     with explained((), lexicon):
-        if missing := sorted(key for key in OmegaConf.missing_keys(cfg) if key[:6] != "hydra."):
+        if missing := sorted(OmegaConf.missing_keys(cfg)):
             raise ConfigError(
                 f"{', '.join(missing)}: no value is given; wanted {missing[0]}=VALUE"
             )
-        keys = [key for key in cfg if key != "hydra"]
-        values = OmegaConf.to_container(OmegaConf.masked_copy(cfg, keys), resolve=True)
+        values = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(values, dict)
     plain = {str(key): value for key, value in values.items()}
     chosen = {str(k): str(v) for k, v in choices.items() if k in plain and v is not None}

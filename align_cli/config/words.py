@@ -75,7 +75,7 @@ def read_words(words: Sequence[str]) -> Words:
 
 def _shown(found: argparse.Namespace) -> list[str]:
     """The flags that are handed to Hydra as they are."""
-    flags = [f"--{name.replace('_', '-')}" for name in ("hydra_help", "help", "version", "resolve")
+    flags = [f"--{name.replace('_', '-')}" for name in ("hydra_help", "help", "resolve")
              if getattr(found, name)]
     values = [f"--{name}={getattr(found, name)}" for name in ("cfg", "info", "package")
               if getattr(found, name)]

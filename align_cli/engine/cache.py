@@ -128,7 +128,7 @@ def _slots(like: Tensor | None, rows: int, slots: int) -> Tensor:
 
 
 class SlotMemory:
-    """For plain caches: slots are allocated once, and shorter prompts leave the first ones empty."""
+    """For plain caches: slots allocated ahead; shorter prompts leave the first ones empty."""
 
     def __init__(self, rows: int, longest: int, limit: int) -> None:
         self.cache = Cache(layers=[])

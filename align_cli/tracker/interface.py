@@ -1,4 +1,4 @@
-"""What a tracker is told: the run's facts, its numbers, and each stage with what it was made from."""
+"""What a tracker is told: the run's facts, its numbers, each stage and what it was made from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,51 +1,122 @@
-"""Starting a W&B run: which mode, with what said and collected, and what if it does not start."""
+"""Starting a W&B run: in which mode, what it may collect, and what if it does not start."""
 
+import contextlib
 import os
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from align_cli.tracker.background import Boundary
 from align_cli.tracker.interface import RunFacts, TrackerWarning
 
 if TYPE_CHECKING:
-    from wandb import Run, Settings
+    from wandb import Run
 
 Mode = Literal["auto", "online", "offline"]
 Resolved = Literal["online", "offline", "disabled"]
 
-# Error reports of the client go to its vendor, offline too (a DNS query at least), and at the end
-# of a process they wait 20 s for a server that does not answer. Must be set before the import.
-NO_REPORTS = {"WANDB_ERROR_REPORTING": "false"}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a run goes in W&B, and how long to wait for it."""
+
+    project: str
+    entity: str | None
+    group: str | None
+    tags: tuple[str, ...]
+    start_timeout: float
+    """[s]"""
+    finish_timeout: float
+    """[s]"""
 
 
-def start(
-    run: RunFacts, mode: Mode, options: Mapping[str, Any], timeouts: Mapping[str, float]
-) -> "Run | None":
-    """A W&B run that goes on from earlier starts; offline if online fails; None if neither."""
-    for name, value in NO_REPORTS.items():
-        os.environ.setdefault(name, value)
-    boundary = Boundary()
-    with boundary:
-        resolved = resolve(mode)
-        if resolved == "disabled":
-            return None
-        if resolved == "online":
-            return _init(run, "online", options, timeouts)
-        return _init(run, "offline", options, timeouts)
-    _warn(f"cannot start online ({reason(boundary.failure)}); recording offline")
-    with (second := Boundary()):
-        _forget_failed_start()
-        return _init(run, "offline", options, timeouts)
-    _warn(f"cannot start at all ({reason(second.failure)}); the run goes on without W&B")
+def start(run: RunFacts, mode: Mode, place: Place) -> "Run | None":
+    """A W&B run continuing this run's earlier ones; offline where online fails; None for none."""
+    # The client's own error reports go to its vendor in offline mode too, and delay the end of a
+    # process by 20 s where the server does not answer. Read when the package is imported.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    wanted: Resolved = "offline"
+    with (first := Boundary()):
+        wanted = resolve(mode)
+        return None if wanted == "disabled" else _init(run, wanted, place)
+    if wanted == "online":
+        warn(f"no online run ({first.failure}); recording offline instead")
+        with (second := Boundary()):
+            _stop_service()
+            return _init(run, "offline", place)
+        first = second
+    warn(f"cannot start ({first.failure}); the run goes on without it")
     return None
 
 
 def resolve(mode: Mode) -> Resolved:
-    """Settle `auto`: WANDB_MODE or `wandb offline` decide, else whether credentials exist."""
-    if mode == "offline" or (mode == "auto" and os.environ.get("WANDB_MODE") == "offline"):
-        return "offline"
+    """Settle `auto`: WANDB_MODE or `wandb offline` decide, else whether there are credentials."""
     import wandb
 
-    settings = wandb.setup(wandb.Settings(silent=True)).settings
-    wish = settings.mode
+    asked = mode if mode != "auto" else os.environ.get("WANDB_MODE")
+    # Silent before anything else: the client greets, warns and reports through its own printer.
+    wish = asked or wandb.setup(wandb.Settings(silent=True)).settings.mode
+    if wish == "disabled":
+        return "disabled"
+    if wish in ("offline", "dryrun"):
+        return "offline"
+    wandb.setup(wandb.Settings(silent=True, mode="online"))
+    if wandb.login(prompt=False, verify=False):
+        return "online"
+    if asked:
+        warn("no credentials, so recording offline; `wandb login` or WANDB_API_KEY gives them")
+    return "offline"
+
+
+def warn(problem: str) -> None:
+    """One line, whatever the length of the client's message."""
+    # The level is the caller of the tracker at best; the category is what people filter by.
+    warnings.warn(f"W&B: {' '.join(problem.split())}", TrackerWarning, stacklevel=3)
+
+
+def _init(run: RunFacts, mode: Literal["online", "offline"], place: Place) -> "Run":
+    import wandb
+
+    wandb.setup(wandb.Settings(silent=True))
+    settings = wandb.Settings(
+        mode=mode,
+        root_dir=str(run.folder),
+        use_dot_wandb=False,
+        symlink=False,
+        init_timeout=place.start_timeout,
+        finish_timeout=place.finish_timeout,
+        silent=True,
+        console="off",
+        # What a run needs to be understood is in its folder: environment.json, config.yaml.
+        disable_code=True,
+        disable_git=True,
+        save_code=False,
+        label_disable=True,
+        x_disable_machine_info=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_save_requirements=False,
+    )
+    return wandb.init(
+        id=run.run_id,
+        name=run.name,
+        config=dict(run.config),
+        resume="allow",
+        # Several runs in one process stay several; none becomes `wandb.run`, which other
+        # libraries would log to.
+        reinit="create_new",
+        settings=settings,
+        project=place.project,
+        entity=place.entity,
+        group=place.group,
+        tags=place.tags,
+    )
+
+
+def _stop_service() -> None:
+    """Free the run id, which the client's service holds on to after a start that failed."""
+    import wandb
+
+    # teardown() ends the process when the service ended badly.
+    with contextlib.suppress(SystemExit):
+        wandb.teardown()

@@ -23,16 +23,19 @@ NAME_CHARACTERS = 200
 """Length of a normalised answer that is kept."""
 
 NUMBER = re.compile(
-    r"(?P<sign>[-+]?)\s*(?:\\?[$€£])?\s*(?P<size>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)"
-    r"(?P<power>[eE][-+]?\d{1,2})?\s*(?P<percent>\\?%)?"
+    r"(?:\\?[$€£]\s*)?(?P<sign>[-+]?)\s*(?:\\?[$€£]\s*)?"
+    r"(?P<size>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)"
+    r"(?P<power>[eE][-+]?\d{1,2})?\s*(?P<percent>\\?%)?\s*(?:\\?[$€£])?"
 )
 MIXED = re.compile(r"(?P<sign>-?)(?P<whole>\d+)\s+(?P<part>\d+/[1-9]\d*)")
-MEASURE = re.compile(r"(?P<number>.*\d%?)\s+(?P<unit>[A-Za-z]{2,}(?:[ -][A-Za-z]+)*)")
-NO_UNITS = frozenset({"pi", "or", "and", "to", "sqrt", "times", "over", "mod", "if"})
-"""Words that change the number before them."""
-WORDS = re.compile(r"[A-Za-z]{4,}|[A-Za-z]{2,}(?:[ ,'-]+[A-Za-z]+)+")
+MEASURE = re.compile(r"(?P<number>.*\d%?)\s+(?P<unit>[A-Za-z]{2,}(?:[ /-][A-Za-z]+)*)")
+NO_UNITS = frozenset({"pi", "or", "and", "to", "sqrt", "times", "over", "mod", "am", "pm"})
+"""Words that change what the number before them means."""
+WORDS = re.compile(r"\(?[A-Z]\)?|[A-Za-z]{4,}|[A-Za-z]{2,}(?:[ ,.;:'-]+[A-Za-z]+)+")
 TEXT = re.compile(r"\\(?:text|textbf|textrm|mathrm|mbox)\s*\{([^{}]*)\}")
 SIGNS = str.maketrans({"−": "-", "×": r"\times ", "÷": r"\div ", "∞": r"\infty "})
+FAILURES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What sympy raises on expressions that it has no rule for."""
 
 
 @dataclass(frozen=True)
@@ -49,26 +52,33 @@ class Reading:
 
 @lru_cache(maxsize=256)
 def read(text: str) -> Reading:
-    """Read one isolated answer: a number, a number with its unit, words, or LaTeX."""
+    """Read one isolated answer: words, a number with or without its unit, or LaTeX."""
     text = text.strip().strip("*").strip()
     text = text[:-1].rstrip() if text.endswith(".") else text
     if words := in_words(text):
         return Reading(words=words, name=words)
     text = text.translate(SIGNS)
-    if (measure := MEASURE.fullmatch(text)) and not NO_UNITS & set(measure["unit"].split()):
+    measure = MEASURE.fullmatch(text)
+    if measure and not NO_UNITS & set(measure["unit"].casefold().split()):
         text = measure["number"]
     if found := NUMBER.fullmatch(text):
         return _number(found)
     if found := MIXED.fullmatch(text):
         text = f"{found['sign']}({found['whole']}+{found['part']})"
-    return _named(latex(text))
+    return _named(latex(text), text)
 
 
 def in_words(text: str) -> str:
-    """The words of an answer that is no formula; empty for a formula and for 2 or 3 letters."""
+    """The words of an answer that is no formula, letter case and spacing undone; else empty.
+
+    `no solution`, `\\text{even}` and the option `(B)` are words. Two or three letters and a small
+    letter are read as formulas: they may be variables.
+    """
     bare = TEXT.sub(r" \1 ", text).replace("$", " ").strip(" .")
-    isolated = bare != text and re.fullmatch(r"[A-Za-z]+", bare) and TEXT.search(text)
-    return " ".join(bare.casefold().split()) if isolated or WORDS.fullmatch(bare) else ""
+    spelled = TEXT.fullmatch(text.strip("$ ")) is not None and bare.isalpha()
+    if not spelled and not WORDS.fullmatch(bare):
+        return ""
+    return " ".join(bare.strip("()").casefold().split())
 
 
 def _number(found: re.Match[str]) -> Reading:
@@ -100,20 +110,21 @@ def anywhere(text: str) -> Reading:
     """What math-verify takes for the answer of a whole text: often the last number in it."""
     from math_verify import parse
 
-    return _named(parse(text, fallback_mode="no_fallback", parsing_timeout=None))
+    return _named(parse(text, fallback_mode="no_fallback", parsing_timeout=None), "")
 
 
-def _named(expressions: list[Any]) -> Reading:
-    return Reading(tuple(expressions), name=_name(expressions[0])) if expressions else Reading()
+def _named(expressions: list[Any], text: str) -> Reading:
+    return Reading(tuple(expressions), name=_name(expressions[0], text)) if expressions else Reading()
 
 
-def _name(expression: Any) -> str:
-    """Sympy's own form after evaluation; numbers that are ratios come out as ratios."""
-    value = expression.doit()
-    text = str(value)
-    if getattr(value, "is_Float", False):
-        text = str(Fraction(text))
-    return text[:NAME_CHARACTERS]
+def _name(expression: Any, text: str) -> str:
+    """Sympy's own form after evaluation, ratios as ratios; the text itself where it has none."""
+    try:
+        value = expression.doit()
+        name = str(Fraction(str(value))) if getattr(value, "is_Float", False) else str(value)
+    except FAILURES:
+        name = "".join(text.split())
+    return name[:NAME_CHARACTERS]
 
 
 def judge(question: dict[str, Any]) -> dict[str, Any]:
@@ -137,24 +148,31 @@ def equal(gold: Reading, answer: Reading, *, strict: bool) -> bool:
 
     if gold.words or answer.words:
         return gold.words == answer.words
-    if not gold.expressions or not answer.expressions:
+    wanted, got = list(gold.expressions), list(answer.expressions)
+    if not wanted or not got:
         return False
-    return bool(
-        verify(
-            list(gold.expressions), list(answer.expressions), strict=strict, timeout_seconds=None
-        )
-    )
+    if not verify(wanted, got, strict=strict, timeout_seconds=None):
+        return False
+    return not _both_unsolvable(wanted[0], got[0])
 
 
-def confine(alarm_seconds: float) -> None:
-    """Before each question: the kernel ends this process at the alarm, whatever Python does."""
-    if sys.platform != "win32":
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, alarm_seconds)
+def _both_unsolvable(gold: Any, answer: Any) -> bool:
+    """Whether two different equations pass for equal only because neither has a solution.
+
+    Math-verify compares equations by their real solutions, so it takes x^2 = -1 for x^2 = -2.
+    """
+    from sympy import Eq, simplify, solve
+
+    if not (isinstance(gold, Eq) and isinstance(answer, Eq)) or gold == answer:
+        return False
+    if gold.free_symbols and solve(gold, gold.free_symbols):
+        return False
+    ratio = simplify((gold.lhs - gold.rhs) / (answer.lhs - answer.rhs))
+    return not (gold.free_symbols and ratio.is_number and ratio.is_finite)
 
 
-def limit_memory() -> None:
-    """Let an answer that needs more than its share fail alone, where the system can say so."""
+def confine() -> None:
+    """Let an answer that wants more memory than a worker's share fail alone."""
     if sys.platform != "win32":
         import resource
 
@@ -163,24 +181,31 @@ def limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
 
 
+def alarm(seconds: float) -> None:
+    """Let the kernel end this process after so many seconds, whatever Python is busy with."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
 def main() -> None:
     """Answer until stdin closes, which it also does when the parent is killed."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Nothing that a library prints may look like a reply.
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle.
     logging.disable(logging.CRITICAL)
-    import math_verify  # noqa: F401
+    import math_verify  # noqa: F401  (a worker that cannot work must not say that it is ready)
 
-    limit_memory()
+    confine()
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for line in sys.stdin:
         question = json.loads(line)
-        confine(question["alarm_seconds"])
+        alarm(question["alarm_seconds"])
         try:
             reply = judge(question)
-        except (ArithmeticError, MemoryError, RecursionError, TypeError, ValueError) as error:
+        except (MemoryError, *FAILURES) as error:
             reply = {"error": f"{type(error).__name__}: {error}"[:NAME_CHARACTERS]}
-        confine(0)
+        alarm(0)
         print(json.dumps(reply), file=replies, flush=True)
 
 

@@ -38,7 +38,7 @@ def gradients(chosen: float, rejected: float, **settings: Any) -> tuple[float, f
     loss = at(sides[0], sides[1], **settings).loss_B.sum()
     loss.backward()
     assert sides.grad is not None
-    return float(loss), float(sides.grad[0]), float(sides.grad[1])
+    return loss.item(), sides.grad[0].item(), sides.grad[1].item()
 
 
 def test_every_link_is_offered_by_name():
@@ -153,7 +153,7 @@ def test_a_clip_without_an_exponent_is_refused():
 
 def test_half_precision_log_probs_are_subtracted_in_float32():
     ones_B = torch.ones(1, dtype=torch.int64)
-    # In bfloat16, -301 - 1 is -302 exactly, and -302 - 1.5 would round to a multiple of 2.
+    # Both are exact in bfloat16; their difference is not: its neighbours there are 2 nats apart.
     policy = PairLogps(
         torch.tensor([-302.0], dtype=torch.bfloat16), torch.zeros(1, dtype=torch.bfloat16),
         ones_B, ones_B,
