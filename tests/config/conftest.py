@@ -40,7 +40,7 @@ def swallow(pairs, *, beta: float, **rest): "Takes anything."
 CONF = {
     "task/toy": "count: 8  # prompts",
     "policy/toy": "path: here  # a folder",
-    "engine/toy": "batch: 4",
+    "engine/toy": "batch: 4\nshard_draws: 64",
     "sampler/toy": "n: 4  # draws per prompt\nhint: 'a, b'",
     "verifier/toy": "leaks: []\nmax_unscored: 0.01  # share",
     "noise/toy": "flip: 0.0",
