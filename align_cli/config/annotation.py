@@ -7,7 +7,14 @@ from align_cli.config.kinds import Kind, union
 from align_cli.config.ranges import read_range
 from align_cli.config.source import Module, read_module
 
-PLAIN = {"float": "float", "int": "int", "str": "str", "bool": "bool", "Any": "Any", "object": "Any"}
+PLAIN = {
+    "float": "float",
+    "int": "int",
+    "str": "str",
+    "bool": "bool",
+    "Any": "Any",
+    "object": "Any",
+}
 CONTAINERS = {
     "list": "list",
     "List": "list",

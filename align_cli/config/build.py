@@ -11,7 +11,7 @@ from align_cli.config.kinds import Mismatch
 from align_cli.config.nearest import listed, meant
 from align_cli.config.offers import LOOP_SETTINGS, OFFERS
 from align_cli.config.signature import COMPUTED, Setting, Signature, signature_of
-from align_cli.config.source import find_module
+from align_cli.config.source import find_spec
 from align_cli.errors import ConfigError
 
 
@@ -95,10 +95,10 @@ def _allow(target: str, group: str, plugins: Sequence[str]) -> None:
     for package in plugins:
         if not all(part.isidentifier() for part in package.split(".")):
             raise ConfigError(f"plugins: {package!r} is not the name of a Python package")
-        if find_module(package) is None and str(Path.cwd()) not in sys.path:
+        if find_spec(package) is None and str(Path.cwd()) not in sys.path:
             # As with `python -m align_cli`: a package in the current folder can be imported.
             sys.path.append(str(Path.cwd()))
-        if find_module(package) is None:
+        if find_spec(package) is None:
             raise ConfigError(
                 f"plugins: no Python package {package!r} can be found; install it or put the "
                 "folder that holds it on PYTHONPATH"

@@ -1,7 +1,5 @@
-"""The only file that composes with Hydra: words in, checked configurations out."""
+"""Words in, checked configurations out, composed by Hydra; nothing runs."""
 
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra import version
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -20,19 +21,11 @@ from align_cli.config.folders import choice_files, conf_dir, group_names
 from align_cli.config.refusal import explained
 from align_cli.config.roots import SCALARS, RunRoot, SftRoot, groups_of
 from align_cli.config.schema import Frozen, RunConfig, SftConfig
-from align_cli.config.words import Vocabulary, Words, check_choice, checked, read_words
+from align_cli.config.words import Vocabulary, Words, check_choice, checked, checked_all, read_words
 from align_cli.errors import ConfigError
 
-OURS = {
-    "hydra.output_subdir": "null",
-    "hydra.run.dir": ".",
-    "hydra.job.chdir": "false",
-    "hydra.sweep.dir": "${outputs}/.multirun",
-    "hydra.sweep.subdir": ".",
-    "hydra/job_logging": "disabled",
-    "hydra/hydra_logging": "disabled",
-}
-"""The run folder is ours alone: Hydra makes no folder, no log file and no copy of the config."""
+Composer = Callable[[str, Sequence[str]], DictConfig]
+"""(name of the primary config, overrides) -> composed config, its `hydra` node included."""
 
 store = ConfigStore.instance()
 store.store(name=RunConfig.schema_name, node=RunRoot)
@@ -43,19 +36,27 @@ store.store(name=SftConfig.schema_name, node=SftRoot)
 class Job:
     """One configuration of a command line."""
 
+    number: int
+    """From 0, in the order in which Hydra runs them."""
+    of: int
     words: tuple[str, ...]
     config: Frozen
 
 
 @contextmanager
-def _hydra(folders: Sequence[Path]) -> Iterator[Callable[[str, Sequence[str]], DictConfig]]:
-    """Hydra at rest on these folders; yields (config name, overrides) -> composed config."""
-    quoted = ",".join("'file://" + str(each).replace("'", "\\'") + "'" for each in folders[1:])
-    search = [f"hydra.searchpath=[{quoted}]"] if quoted else []
-    with hydra.initialize_config_dir(str(folders[0]), version_base="1.3", job_name="align"):
-        yield lambda name, overrides: hydra.compose(
-            name, [*search, *overrides], return_hydra_config=True
-        )
+def at_rest(folders: Sequence[Path]) -> Iterator[Composer]:
+    """Hydra at rest, its search path as `hydra.main --config-dir` lays it out."""
+    before = GlobalHydra.instance().hydra
+    search = create_config_search_path(str(folders[0]))
+    for folder in folders[1:]:
+        search.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+    version.setbase("1.3")
+    GlobalHydra.instance().clear()
+    Hydra.create_main_hydra2(task_name="align", config_search_path=search)
+    try:
+        yield lambda name, words: hydra.compose(name, list(words), return_hydra_config=True)
+    finally:
+        GlobalHydra.instance().hydra = before
 
 
 def vocabulary(config_name: str, folders: Sequence[Path]) -> Vocabulary:
@@ -102,21 +103,34 @@ def jobs(
 ) -> list[Job]:
     """Every job of a command line, each composed, bound and checked; nothing runs."""
     read = read_words(words)
-    folders = _folders(read, config_dirs)
+    folders = search_folders(read, config_dirs)
     name = read.config_name or config_name
     lexicon = vocabulary(name, folders)
-    overrides = [checked(word, lexicon) for word in read.overrides]
-    with _hydra(folders) as composed:
-        found = []
-        for each in _expanded(name, overrides, read.multirun, composed, lexicon):
+    overrides = checked_all(read.overrides, lexicon)
+    with at_rest(folders) as composed:
+        found: list[Job] = []
+        combinations = _expanded(name, overrides, read.multirun, composed, lexicon)
+        for each in combinations:
             for word in each:
                 check_choice(word, lexicon)
-            found.append(Job(tuple(each), _frozen(composed, name, each, lexicon)))
+            config = _frozen(composed, name, each, lexicon)
+            found.append(Job(len(found), len(combinations), tuple(each), config))
     _refuse_shared_folders(found)
     return found
 
 
-def _folders(words: Words, config_dirs: Sequence[Path]) -> list[Path]:
+def composed_node(group: str, choice: str, config_dirs: Sequence[Path] = ()) -> dict[str, Any]:
+    """The node of one choice as its yaml composes, nothing checked."""
+    folders = [conf_dir(), *config_dirs]
+    name = "config" if group in groups_of(RunRoot) else "sft"
+    with at_rest(folders) as composed, explained(vocabulary(name, folders)):
+        node = OmegaConf.to_container(composed(name, [f"{group}={choice}"])[group])
+    assert isinstance(node, dict)
+    return {str(key): value for key, value in node.items()}
+
+
+def search_folders(words: Words, config_dirs: Sequence[Path]) -> list[Path]:
+    """The shipped conf/ and every folder that the command line adds."""
     given = [*words.config_dirs, *(Path(each).absolute() for each in config_dirs)]
     return list(dict.fromkeys([conf_dir(), *given]))
 
@@ -125,19 +139,19 @@ def _expanded(
     name: str,
     overrides: Sequence[str],
     multirun: bool,
-    composed: Callable[[str, Sequence[str]], DictConfig],
+    composed: Composer,
     lexicon: Vocabulary,
 ) -> list[list[str]]:
     """A sweep's combinations, by Hydra's own sweeper."""
     swept: list[str] = []
     if not multirun and name not in ("config", "sft"):
         # A primary config of the user's may be a sweep: `hydra.mode: MULTIRUN` and its axes.
-        with explained(overrides, lexicon):
+        with explained(lexicon):
             mode = composed(name, overrides).hydra
         multirun = str(mode.mode).endswith("MULTIRUN")
         axes = mode.sweeper.get("params") or {}
         swept = [checked(f"{key}={value}", lexicon) for key, value in axes.items()]
-    with explained(overrides, lexicon):
+    with explained(lexicon):
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
         parsed = parser.parse_overrides([*swept, *overrides])
         sweeps = [each.input_line for each in parsed if each.is_sweep_override()]
@@ -154,12 +168,12 @@ def _expanded(
 
 
 def _frozen(
-    composed: Callable[[str, Sequence[str]], DictConfig],
+    composed: Composer,
     name: str,
     overrides: Sequence[str],
     lexicon: Vocabulary,
 ) -> Frozen:
-    with explained(overrides, lexicon):
+    with explained(lexicon):
         cfg = composed(name, overrides)
         choices = dict(cfg.hydra.runtime.choices)
         with open_dict(cfg):
@@ -172,11 +186,9 @@ def freeze(
 ) -> Frozen:
     """Resolve a composed config (without its `hydra` node) once, and check all of it."""
     kind = SftConfig if "demonstration" in cfg else RunConfig
-    with explained((), lexicon):
+    with explained(lexicon):
         if missing := sorted(OmegaConf.missing_keys(cfg)):
-            raise ConfigError(
-                f"{', '.join(missing)}: no value is given; wanted {missing[0]}=VALUE"
-            )
+            raise ConfigError(f"{', '.join(missing)}: no value is given; wanted {missing[0]}=VALUE")
         values = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(values, dict)
     plain = {str(key): value for key, value in values.items()}
@@ -186,7 +198,7 @@ def freeze(
 
 def reopen(file: Path) -> Frozen:
     """The configuration that a run folder keeps, without looking at conf/."""
-    lines = OmegaConf.to_container(OmegaConf.load(file))
+    lines = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
     assert isinstance(lines, dict)
     choices: dict[str, Any] = {}
     for entry in lines.pop("defaults", []):
@@ -206,77 +218,3 @@ def _refuse_shared_folders(found: Sequence[Job]) -> None:
                 "out, or put a swept value in it: name='x-${seed}'"
             )
         folders[place] = job
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A job that ended in an error."""
-
-    number: int
-    words: tuple[str, ...]
-    error: Exception
-
-
-class _JobFailed(Exception):
-    """Tells Hydra that a job failed, after we have reported it."""
-
-
-def launch(
-    words: Sequence[str],
-    task: Callable[[Frozen], None],
-    *,
-    config_name: str = "config",
-    told: Callable[[Failure], None] = lambda failure: None,
-) -> list[Failure]:
-    """Check every job, then hand the words to `hydra.main`; returns the jobs that failed.
-
-    A single run raises its error; in a multirun the other jobs go on, and `told` hears of each
-    failure as it happens.
-    """
-    read = read_words(words)
-    found = jobs(words, config_name)
-    lexicon = vocabulary(read.config_name or config_name, _folders(read, ()))
-    failures: list[Failure] = []
-
-    def job(cfg: DictConfig) -> None:
-        context = HydraConfig.get()
-        number = int(OmegaConf.select(context, "job.num", throw_on_missing=False) or 0)
-        try:
-            task(freeze(cfg, context.runtime.choices))
-        except Exception as error:
-            failures.append(Failure(number, found[number].words, error))
-            if len(found) > 1:
-                told(failures[-1])
-            # Hydra must see that the job failed, and must not print it once more.
-            raise _JobFailed from error
-
-    overrides = [checked(word, lexicon) for word in read.overrides]
-    mentioned = {word.lstrip("+~").split("=")[0] for word in overrides}
-    ours = [f"{key}={value}" for key, value in OURS.items() if key not in mentioned]
-    argv = Words((*ours, *overrides), read.flags, read.multirun, read.config_name,
-                 read.config_dirs).as_argv()
-    with _command_line(argv), explained(overrides, lexicon):
-        try:
-            main = hydra.main(version_base="1.3", config_path=str(conf_dir()),
-                              config_name=config_name)
-            main(job)()
-        except _JobFailed:
-            pass
-    if failures and len(found) == 1:
-        raise failures[0].error
-    return failures
-
-
-@contextmanager
-def _command_line(argv: Sequence[str]) -> Iterator[None]:
-    """`sys.argv` as Hydra reads it; errors come out as exceptions, not as Hydra's own print."""
-    before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = ["align", *argv]
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        yield
-    finally:
-        sys.argv = before
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if full is not None:
-            os.environ["HYDRA_FULL_ERROR"] = full

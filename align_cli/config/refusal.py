@@ -1,10 +1,10 @@
 """Hydra's and OmegaConf's errors in our words: where, what was got, what was meant."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
@@ -14,7 +14,7 @@ from align_cli.errors import ConfigError
 
 
 @contextmanager
-def explained(words: Sequence[str], vocabulary: Vocabulary | None) -> Iterator[None]:
+def explained(vocabulary: Vocabulary | None) -> Iterator[None]:
     """Turn what Hydra raises inside into a `ConfigError` that never advises `+`."""
     try:
         yield

@@ -85,6 +85,8 @@ class Frozen:
                     f"{key}: no such key{meant(key, (*SCALARS, *groups))}; "
                     f"the keys are {listed((*SCALARS, *groups))}"
                 )
+        if absent := [key for key in SCALARS if key not in values]:
+            raise ConfigError(f"{', '.join(absent)}: no value is given; wanted {absent[0]}=VALUE")
         bindings = {}
         for group in groups:
             node = values.get(group)

@@ -4,7 +4,7 @@ import ast
 import importlib
 import inspect
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Signature:
     docstring: str
 
 
-@lru_cache(maxsize=None)
+@cache
 def signature_of(target: str) -> Signature:
     """The interface of a function from its dotted path.
 

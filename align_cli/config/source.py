@@ -3,10 +3,9 @@
 import ast
 import importlib.util
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ def _bound(node: ast.AST) -> set[str]:
     return set()
 
 
-def find_module(name: str) -> Path | None:
-    """The source file of a module; parent packages are looked at, never imported."""
+def find_spec(name: str) -> ModuleSpec | None:
+    """Where a module or package is; its parents are looked at, never imported."""
     top, *rest = name.split(".")
     try:
         spec: ModuleSpec | None = importlib.util.find_spec(top)
@@ -83,15 +82,14 @@ def find_module(name: str) -> Path | None:
             return None
         path = f"{path}.{part}"
         spec = PathFinder.find_spec(path, spec.submodule_search_locations)
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    return Path(spec.origin)
+    return spec
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_module(name: str) -> Module | None:
     """A module's parsed source, or None if it has none that can be found."""
-    file = find_module(name)
-    if file is None:
+    spec = find_spec(name)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
+    file = Path(spec.origin)
     return Module(name, file, ast.parse(file.read_text(encoding="utf-8"), filename=str(file)))

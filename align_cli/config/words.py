@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,13 @@ def read_words(words: Sequence[str]) -> Words:
     if found.config_path or found.experimental_rerun:
         raise ConfigError("--config-path and --experimental-rerun: wanted --config-dir FOLDER")
     if sum(word.split("=")[0] in ("--config-dir", "-cd") for word in words) > 1:
-        raise ConfigError("--config-dir: got it twice, wanted one folder; hydra.searchpath adds more")
+        raise ConfigError(
+            "--config-dir: got it twice, wanted one folder; hydra.searchpath adds more"
+        )
+    if sum((bool(found.cfg), bool(found.multirun), bool(found.info))) > 1:
+        raise ConfigError("wanted one of --multirun, --cfg and --info, got more")
+    if found.resolve and not found.cfg:
+        raise ConfigError("--resolve: wanted together with --cfg")
     folder = Path(found.config_dir).absolute() if found.config_dir else None
     if folder is not None and not folder.is_dir():
         raise ConfigError(f"--config-dir: there is no folder {found.config_dir}")
@@ -75,10 +81,16 @@ def read_words(words: Sequence[str]) -> Words:
 
 def _shown(found: argparse.Namespace) -> list[str]:
     """The flags that are handed to Hydra as they are."""
-    flags = [f"--{name.replace('_', '-')}" for name in ("hydra_help", "help", "resolve")
-             if getattr(found, name)]
-    values = [f"--{name}={getattr(found, name)}" for name in ("cfg", "info", "package")
-              if getattr(found, name)]
+    flags = [
+        f"--{name.replace('_', '-')}"
+        for name in ("hydra_help", "help", "resolve")
+        if getattr(found, name)
+    ]
+    values = [
+        f"--{name}={getattr(found, name)}"
+        for name in ("cfg", "info", "package")
+        if getattr(found, name)
+    ]
     return flags + values
 
 
@@ -124,7 +136,7 @@ def checked(word: str, vocabulary: Vocabulary) -> str:
     if override.is_hydra_override():
         return word
     key = override.key_or_group
-    head, dot, rest = key.partition(".")
+    head, dot, _ = key.partition(".")
     group = head.split("/")[0]
     if group not in vocabulary.keys:
         where = f"{group}: no such key{meant(group, vocabulary.keys)}"
@@ -133,10 +145,21 @@ def checked(word: str, vocabulary: Vocabulary) -> str:
         raise ConfigError(f"{word!r}: {head} has one place in the configuration; leave out the @")
     if override.is_delete():
         return word
-    value = override.input_line.split("=", 1)[1]
+    value = word.split("=", 1)[1]
     if group in vocabulary.nodes and (dot or group not in vocabulary.choices):
         return f"++{key}={value}"
     return f"{key}={value}"
+
+
+def checked_all(words: Sequence[str], vocabulary: Vocabulary) -> list[str]:
+    """Every override in its checked form; a key that is given twice is refused."""
+    found = [checked(word, vocabulary) for word in words]
+    keys = [word.lstrip("+~").split("=")[0] for word in found]
+    for key in keys:
+        if keys.count(key) > 1:
+            both = " and ".join(word for word, its in zip(words, keys, strict=True) if its == key)
+            raise ConfigError(f"{key}: got {both}, wanted one of them")
+    return found
 
 
 def check_choice(word: str, vocabulary: Vocabulary) -> None:
@@ -163,8 +186,3 @@ def _meant_choice(word: str, vocabulary: Vocabulary) -> str:
         if word in choices:
             return f" (did you mean '{group}={word}'?)"
     return meant(word, vocabulary.keys)
-
-
-def with_overrides(words: Words, overrides: Sequence[str]) -> Words:
-    """The same flags with other overrides."""
-    return replace(words, overrides=tuple(overrides))

@@ -14,8 +14,6 @@ def pass_at_k(samples: int, right: int, k: int) -> float:
         raise ValueError(f"{right} right of {samples} samples")
     if not 1 <= k <= samples:
         raise ValueError(f"pass@{k} needs {k} samples or more, and k >= 1; got {samples} samples")
-    if samples - right < k:
-        return 1.0
     none_right = 1.0
     for i in range(samples - right + 1, samples + 1):
         none_right *= 1 - k / i

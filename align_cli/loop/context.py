@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from align_cli.model.language_model import LanguageModel
 from align_cli.report.reporter import Reporter
@@ -13,7 +13,7 @@ from align_cli.store import fingerprint
 from align_cli.store.journal import Journal
 from align_cli.store.run_folder import RunFolder, record_facts, round_name
 from align_cli.store.stage import Record, Stage, Store
-from align_cli.tracker.interface import StageArtifact, Tracker
+from align_cli.tracker.interface import StageArtifact, StageKind, Tracker
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class Loop:
         """A checkpoint in memory, on the run's device."""
         return LanguageModel.load(policy.folder, device=self.device)
 
-    def make(self, kind: str, made_from: Mapping[str, Any], work: Callable[[Stage], None]) -> Stage:
+    def make(
+        self, kind: StageKind, made_from: Mapping[str, Any], work: Callable[[Stage], None]
+    ) -> Stage:
         """The stage of this kind made from this: found in the store, or made by `work`."""
         stage = self.store.stage(kind, {"kind": kind, **made_from})
         with stage.making():
@@ -114,7 +116,7 @@ class Loop:
         self.tracker.artifact(
             StageArtifact(
                 name=name,
-                kind=stage.kind,
+                kind=cast(StageKind, stage.kind),
                 fingerprint=record.content,
                 folder=stage.folder,
                 rows=record.rows_out,

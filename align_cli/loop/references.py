@@ -65,6 +65,7 @@ def score_reference(
         with measured() as cost:
             model = loop.load(reference)
             rows = _score(model, pairs.examples(model), cost)
+            loop.reporter.advance(len(rows))
         stage.write("reference-00000", rows, PairReference, cost)
         stage.finish(rows_in=len(pairs.rows), rows_out=len(pairs.rows))
         loop.reporter.end("")

@@ -58,7 +58,10 @@ def evaluate(
         "completions": drawn.record.content,
         "labels": labelled.record.content,
         "against": {name: reference.content for name, reference in against.items()},
-        "code": fingerprint.of_code("align_cli.evaluation.summary.summary"),
+        "code": [
+            fingerprint.of_code("align_cli.evaluation.scores.score_rows"),
+            fingerprint.of_code("align_cli.evaluation.summary.summary"),
+        ],
         "max_unscored": loop.parts["verifier"].loop_settings["max_unscored"],
     }
     stage = loop.make("scores", facts, work)

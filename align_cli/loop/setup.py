@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from transformers.utils import logging as transformers_logging
@@ -50,10 +50,9 @@ def opened(config: "RunConfig", reporter: Reporter) -> Iterator[Loop]:
         identity=config.identity(),
         environment=environment(device),
     ) as folder:
-        tracker = _tracker(config, parts, folder)
-        for note in getattr(tracker, "notes", ()):
-            reporter.say(note)
-        journal = Journal(path / "metrics.jsonl", mirror=_mirror(tracker))
+        journal = Journal(path / "metrics.jsonl")
+        tracker = _tracker(config, parts, folder, len(journal))
+        journal.mirror = _mirror(tracker, journal)
         loop = Loop(
             name=config.run_name(),
             seed=config.seed,
@@ -131,22 +130,27 @@ def settings_by_group(config: "RunConfig") -> dict[str, Any]:
     return shown
 
 
-def _tracker(config: "RunConfig", parts: dict[str, Part], folder: RunFolder) -> Tracker:
+def _tracker(config: "RunConfig", parts: dict[str, Part], folder: RunFolder, rows: int) -> Tracker:
     facts = RunFacts(
         run_id=folder.run_id,
         name=config.run_name(),
         group=None,
         folder=folder.path,
         config=settings_by_group(config),
+        metric_rows=rows,
     )
     tracker = parts["tracker"](run=facts)
     if not hasattr(tracker, "artifact"):
         raise AlignError(f"tracker {parts['tracker'].target} returned {tracker!r}, not a Tracker")
-    return tracker  # type: ignore[no-any-return]
+    return cast(Tracker, tracker)
 
 
-def _mirror(tracker: Tracker) -> Mirror:
+def _mirror(tracker: Tracker, journal: Journal) -> Mirror:
+    """Trackers count steps from the run's beginning; the journal counts them within a round."""
+
     def tell(metrics: Mapping[str, float], round_number: int | None, step: int | None) -> None:
+        if step is not None:
+            step += journal.steps_before(round_number)
         tracker.metrics(metrics, round_number=round_number, step=step)
 
     return tell

@@ -96,7 +96,10 @@ def prompt_facts(folder: Path, number: int, wanted: str) -> dict[str, Any]:
 def _rows(folder: Path, table: str, row_type: type) -> list[Any]:
     # Passes of a sampler are folders; a stage of one piece holds its shards itself.
     files = sorted(folder.glob(f"{table}-*.parquet")) or sorted(folder.glob(f"*/{table}-*.parquet"))
-    return [row for file in files for row in read_rows(file, row_type)]
+    rows: list[Any] = []
+    for file in files:
+        rows.extend(read_rows(file, row_type))
+    return rows
 
 
 def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:

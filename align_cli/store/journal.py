@@ -31,6 +31,16 @@ class Journal:
                     self._lines[_key(json.loads(line))] = line
             self._rewrite()
 
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def steps_before(self, round_number: int | None) -> int:
+        """Training steps journalled for the rounds before this one."""
+        return sum(
+            number is not None and step is not None and number < (round_number or 0)
+            for number, _, step in self._lines
+        )
+
     def append(
         self,
         metrics: Mapping[str, float],

@@ -34,10 +34,10 @@ class Boundary:
 
 
 class Background:
-    """Runs calls in order on a thread of its own until the first failure, then no more."""
+    """Runs calls in order on a thread of its own; after the first failure only the last one."""
 
     def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[tuple[Call, bool]] = queue.SimpleQueue()
         self._boundary = Boundary()
         # A daemon: a call that hangs must not keep the process alive.
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
@@ -50,15 +50,18 @@ class Background:
 
     def submit(self, call: Call) -> None:
         """Have this called after everything submitted before it."""
-        self._calls.put(call)
+        self._calls.put((call, False))
 
-    def close(self, timeout_seconds: float) -> bool:
-        """Wait for what was submitted; whether it is done in time."""
-        self._calls.put(None)
+    def close(self, last: Call, timeout_seconds: float) -> bool:
+        """Have this called as the last, failure or not, and wait; whether it is done in time."""
+        self._calls.put((last, True))
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while self.failure is None and (call := self._calls.get()) is not None:
-            with self._boundary:
-                call()
+        is_last = False
+        while not is_last:
+            call, is_last = self._calls.get()
+            if is_last or self.failure is None:
+                with self._boundary:
+                    call()

@@ -1,6 +1,7 @@
 """Weights & Biases: numbers as curves, stages as artifacts with their lineage."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 STEP = "train/step"
 ROUND = "round"
+MARGIN_S = 5.0
+"""The client's own timeout comes first; this much more is for it to end in good order."""
 
 
 def wandb(
@@ -72,16 +75,17 @@ class WandbTracker:
         self._run = started
         self._stages = StageLog(started, facts.run_id, weights)
         self._finish_timeout = finish_timeout
-        self._local = Path(started.dir).parent
+        self._upload = f"wandb sync {Path(started.dir).parent}"
         self._row = facts.metric_rows
         self._axes: set[str] = set()
         self._background = Background()
-        self._open = True
+        self._warned = False
+        self._finished = False
 
     @property
     def where(self) -> str:
         """The run's page; offline, the command that uploads it."""
-        return f"wandb sync {self._local}" if self._run.offline else self._run.url or ""
+        return self._upload if self._run.offline else self._run.url or ""
 
     def metrics(
         self, values: Mapping[str, float], *, round_number: int | None, step: int | None
@@ -116,33 +120,34 @@ class WandbTracker:
 
     def finish(self, exit_code: int) -> None:
         """Hand over what is left, for at most the time allowed."""
-        self._send(lambda: self._run.finish(exit_code=exit_code))
-        if not self._open:
+        if self._finished:
             return
-        self._open = False
-        # The client's own timeout comes first; the margin is for it to say so.
-        if not self._background.close(self._finish_timeout + 5):
-            warn(f"still uploading after {self._finish_timeout:g} s; {self._recover()}")
-        elif self._background.failure is not None:
-            warn(f"incomplete ({self._background.failure}); {self._recover()}")
+        self._finished = True
+        last = partial(self._run.finish, exit_code=exit_code)
+        in_time = self._background.close(last, self._finish_timeout + MARGIN_S)
+        failure = self._background.failure
+        if failure is not None or not in_time:
+            reason = failure or f"not done within {self._finish_timeout:g} s"
+            self._warn_once(f"incomplete ({reason}); `{self._upload}` uploads what is recorded")
 
     def _send(self, call: Callable[[], object]) -> None:
-        if self._open and self._background.failure is not None:
-            self._open = False
-            warn(f"tracking ends here ({self._background.failure}); the run goes on")
-        if self._open:
+        if (failure := self._background.failure) is not None:
+            self._warn_once(f"tracking ends here ({failure}); the run goes on")
+        elif not self._finished:
             self._background.submit(call)
+
+    def _warn_once(self, problem: str) -> None:
+        if not self._warned:
+            self._warned = True
+            warn(problem)
 
     def _define_axes(self, row: Mapping[str, float]) -> None:
         """Name each metric's x-axis when it first appears.
 
         By name and not by pattern: which of two matching patterns W&B takes is not documented.
         """
-        for name in row.keys() - self._axes - {STEP, ROUND}:
+        for name in sorted(row.keys() - self._axes - {STEP, ROUND}):
             axis = STEP if name.startswith("train/") and STEP in row else ROUND
             if axis in row:
                 self._run.define_metric(name, step_metric=axis, step_sync=False)
                 self._axes.add(name)
-
-    def _recover(self) -> str:
-        return f"`wandb sync {self._local}` uploads what was recorded"

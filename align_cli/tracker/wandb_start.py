@@ -32,8 +32,8 @@ class Place:
 
 def start(run: RunFacts, mode: Mode, place: Place) -> "Run | None":
     """A W&B run continuing this run's earlier ones; offline where online fails; None for none."""
-    # The client's own error reports go to its vendor in offline mode too, and delay the end of a
-    # process by 20 s where the server does not answer. Read when the package is imported.
+    # The client's own error reports leave the machine in offline mode too, and delay the end of a
+    # process by 20 s where the server does not answer.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     wanted: Resolved = "offline"
     with (first := Boundary()):
@@ -61,16 +61,18 @@ def resolve(mode: Mode) -> Resolved:
     if wish in ("offline", "dryrun"):
         return "offline"
     wandb.setup(wandb.Settings(silent=True, mode="online"))
-    if wandb.login(prompt=False, verify=False):
-        return "online"
-    if asked:
-        warn("no credentials, so recording offline; `wandb login` or WANDB_API_KEY gives them")
+    with (login := Boundary()):
+        if wandb.login(prompt=False, verify=False):
+            return "online"
+    if login.failure is not None:
+        warn(f"credentials cannot be used ({login.failure}); recording offline")
+    elif asked:
+        warn("no credentials; recording offline. `wandb login` or WANDB_API_KEY gives them")
     return "offline"
 
 
 def warn(problem: str) -> None:
     """One line, whatever the length of the client's message."""
-    # The level is the caller of the tracker at best; the category is what people filter by.
     warnings.warn(f"W&B: {' '.join(problem.split())}", TrackerWarning, stacklevel=3)
 
 
@@ -85,6 +87,7 @@ def _init(run: RunFacts, mode: Literal["online", "offline"], place: Place) -> "R
         symlink=False,
         init_timeout=place.start_timeout,
         finish_timeout=place.finish_timeout,
+        finish_timeout_raises=True,
         silent=True,
         console="off",
         # What a run needs to be understood is in its folder: environment.json, config.yaml.

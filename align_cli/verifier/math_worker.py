@@ -33,7 +33,10 @@ NO_UNITS = frozenset({"pi", "or", "and", "to", "sqrt", "times", "over", "mod", "
 """Words that change what the number before them means."""
 WORDS = re.compile(r"\(?[A-Z]\)?|[A-Za-z]{4,}|[A-Za-z]{2,}(?:[ ,.;:'-]+[A-Za-z]+)+")
 TEXT = re.compile(r"\\(?:text|textbf|textrm|mathrm|mbox)\s*\{([^{}]*)\}")
-SIGNS = str.maketrans({"−": "-", "×": r"\times ", "÷": r"\div ", "∞": r"\infty "})
+SIGNS = str.maketrans(
+    {"\u2212": "-", "\u00d7": r"\times ", "\u00f7": r"\div ", "\u221e": r"\infty "}
+)
+"""Minus, times, division and infinity as single characters."""
 FAILURES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What sympy raises on expressions that it has no rule for."""
 
@@ -89,14 +92,24 @@ def _number(found: re.Match[str]) -> Reading:
     exact = Fraction(text)
     number = Number(exact.numerator if exact.denominator == 1 else text)
     if found["percent"]:
-        return Reading((convert_to_pct(number),), name=f"{exact}%")
-    return Reading((number,), name=str(exact))
+        return Reading((convert_to_pct(number),), name=f"{spelled(exact)}%")
+    return Reading((number,), name=spelled(exact))
+
+
+def spelled(number: Fraction) -> str:
+    """1/2 and 0.5 as `0.5`, 1/3 as `1/3`; 6 decimals, as many as are compared."""
+    if number.denominator > 1:
+        decimal = f"{float(number):.6f}".rstrip("0").rstrip(".")
+        number = number if number.denominator < 1000 else round(number, 6)
+        return decimal if Fraction(decimal) == number else str(number)
+    return str(number)
 
 
 def latex(text: str) -> list[Any]:
     """The expressions that math-verify reads in an answer, which is LaTeX with or without $."""
     from math_verify import LatexExtractionConfig, parse
 
+    text = text.replace("eqslant", "eq")  # \leqslant, \geqslant
     if "$" not in text and r"\(" not in text and r"\[" not in text:
         text = re.sub(r"\^(-\d+)", r"^{\1}", text.replace("**", "^"))
         text = f"${text}$"
@@ -114,14 +127,19 @@ def anywhere(text: str) -> Reading:
 
 
 def _named(expressions: list[Any], text: str) -> Reading:
-    return Reading(tuple(expressions), name=_name(expressions[0], text)) if expressions else Reading()
+    return (
+        Reading(tuple(expressions), name=_name(expressions[0], text)) if expressions else Reading()
+    )
 
 
 def _name(expression: Any, text: str) -> str:
     """Sympy's own form after evaluation, ratios as ratios; the text itself where it has none."""
+    from sympy import Float, Rational
+
     try:
         value = expression.doit()
-        name = str(Fraction(str(value))) if getattr(value, "is_Float", False) else str(value)
+        number = isinstance(value, Float | Rational)
+        name = spelled(Fraction(str(value))) if number else str(value)
     except FAILURES:
         name = "".join(text.split())
     return name[:NAME_CHARACTERS]
@@ -165,9 +183,12 @@ def _both_unsolvable(gold: Any, answer: Any) -> bool:
 
     if not (isinstance(gold, Eq) and isinstance(answer, Eq)) or gold == answer:
         return False
-    if gold.free_symbols and solve(gold, gold.free_symbols):
+    try:
+        if gold.free_symbols and solve(gold, gold.free_symbols):
+            return False
+        ratio = simplify((gold.lhs - gold.rhs) / (answer.lhs - answer.rhs))
+    except FAILURES:
         return False
-    ratio = simplify((gold.lhs - gold.rhs) / (answer.lhs - answer.rhs))
     return not (gold.free_symbols and ratio.is_number and ratio.is_finite)
 
 

@@ -1,6 +1,6 @@
 """Random causal models of a few thousand weights, and an engine's questions to them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +13,11 @@ from transformers import (
     Gemma3TextConfig,
     GPT2Config,
     LlamaConfig,
+    MambaConfig,
     MistralConfig,
     PreTrainedModel,
     Qwen2Config,
-    Qwen3NextConfig,
+    Qwen3_5TextConfig,
 )
 
 from align_cli.model.language_model import LanguageModel
@@ -49,25 +50,31 @@ CONFIGS: dict[str, Callable[[], Any]] = {
     "bloom": lambda: BloomConfig(**COMMON, hidden_size=32, n_layer=2, n_head=4),
     "mistral": lambda: MistralConfig(**ROTARY, sliding_window=5),
     "gemma3_text": lambda: Gemma3TextConfig(
-        **ROTARY,
+        **{**ROTARY, "initializer_range": 0.15},
         head_dim=8,
         sliding_window=5,
         layer_types=["sliding_attention", "full_attention"],
     ),
-    "qwen3_next": lambda: Qwen3NextConfig(
+    "qwen3_5_text": lambda: Qwen3_5TextConfig(
         **ROTARY,
         head_dim=8,
         linear_num_value_heads=4,
         linear_num_key_heads=2,
         linear_key_head_dim=8,
         linear_value_head_dim=8,
-        moe_intermediate_size=16,
-        shared_expert_intermediate_size=16,
-        num_experts=4,
-        num_experts_per_tok=2,
         layer_types=["linear_attention", "full_attention"],
     ),
+    "mamba": lambda: MambaConfig(**COMMON, hidden_size=32, num_hidden_layers=2),
 }
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums over 32 numbers are slower, and slowest on a busy machine, when threads share them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from align_cli.errors import AlignError, NonFinite, RowError
 from align_cli.model.logps import token_logps
 
 PLAIN = ["llama", "qwen2", "gpt2"]
-OTHER = ["bloom", "mistral", "gemma3_text", "qwen3_next"]
+OTHER = ["bloom", "mistral", "gemma3_text", "qwen3_5_text"]
 DECODINGS = [
     {},
     {"temperature": 0.0},
@@ -19,11 +19,11 @@ DECODINGS = [
 ]
 
 
-def same_answers(made, wanted):
+def same_answers(made, wanted, tolerance=1e-6):
     assert [out.token_ids for out in made] == [out.token_ids for out in wanted]
     assert [out.finish for out in made] == [out.finish for out in wanted]
     for one, other in zip(made, wanted, strict=True):
-        assert one.logps == pytest.approx(other.logps, abs=1e-5)
+        assert one.logps == pytest.approx(other.logps, abs=tolerance)
         assert one.prompt_token_ids == other.prompt_token_ids
 
 
@@ -35,7 +35,8 @@ def test_answers_are_those_of_the_definition(family, tiny, ask, naive, quiet):
         naive(model, prompt, key, draw.decoding)
         for draw, prompt, key in zip(call["draws"], call["prompt_ids"], call["keys"], strict=True)
     ]
-    same_answers(made, wanted)
+    # Linear attention reads a prompt in chunks and goes on by recurrence, both in float32.
+    same_answers(made, wanted, tolerance=1e-4 if family == "qwen3_5_text" else 1e-6)
     assert {out.finish for out in made} == {"stop", "length"}
     assert len({len(out.token_ids) for out in made}) > 5
 
@@ -164,7 +165,10 @@ def test_progress_adds_up(tiny, ask):
     seen = []
     call = ask(range(6), n=5)
     made = native(
-        **call, model=tiny("llama"), advance=lambda rows, tokens: seen.append((rows, tokens)), rows=8
+        **call,
+        model=tiny("llama"),
+        advance=lambda rows, tokens: seen.append((rows, tokens)),
+        rows=8,
     )
     assert sum(rows for rows, _ in seen) == len(made)
     assert sum(tokens for _, tokens in seen) == sum(len(out.token_ids) for out in made)
@@ -215,7 +219,7 @@ def test_weights_that_are_not_numbers_are_named(tiny, ask, quiet):
     with torch.no_grad():
         model.network.get_output_embeddings().weight[3] = float("nan")
     for temperature in (0.0, 1.0):
-        with pytest.raises(NonFinite, match="prompt p0: .* token 0"):
+        with pytest.raises(NonFinite, match=r"prompt p0: .* token 0"):
             native(**ask([0], 2, temperature=temperature), model=model, advance=quiet, rows=8)
 
 

@@ -46,6 +46,11 @@ def test_without_a_greedy_answer_index_0_is_a_sample():
     assert (found.greedy_right, found.samples, found.right) == (None, 2, 1)
 
 
+def test_only_index_0_is_the_greedy_answer():
+    (found,) = score_rows([asked()], [greedy(True), judged(1, False, temperature=0.0)])
+    assert (found.greedy_right, found.samples, found.right) == (True, 1, 0)
+
+
 @pytest.mark.parametrize(("right", "unscored"), [(True, 0), (False, 0), (None, 1)])
 def test_a_greedy_answer_alone(right: bool | None, unscored: int):
     (found,) = score_rows([asked()], [greedy(right, length=9)])

@@ -1,0 +1,94 @@
+"""`align list` and `align explain`: what there is, and what it does."""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from align_cli.cli.arguments import AsJson, Group, GroupChoice
+from align_cli.cli.output import plain, print_json, results
+from align_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from align_cli.config.catalogue import Explanation
+
+
+def list_choices(group: Group = None, as_json: AsJson = False) -> None:
+    """List the choices of a group, or of all groups, with what each is for."""
+    from align_cli.config.catalogue import choices, groups
+
+    found = [choice for name in ([group] if group else groups()) for choice in choices(name)]
+    if as_json:
+        by_group: dict[str, dict[str, str]] = defaultdict(dict)
+        for choice in found:
+            by_group[choice.group][choice.name] = choice.summary
+        print_json(by_group)
+        return
+    width = max((len(f"{each.group}={each.name}") for each in found), default=0)
+    for choice in found:
+        # One line a choice, however wide: it is read by eyes and by grep.
+        line = f"{choice.group}={choice.name}".ljust(width + 2) + choice.summary
+        results().print(line, markup=False, soft_wrap=True)
+
+
+def explain(choice: GroupChoice, as_json: AsJson = False) -> None:
+    """Explain one choice: formula, source, settings with their ranges and units."""
+    from align_cli.config.catalogue import choices
+    from align_cli.config.catalogue import explain as look_up
+
+    group, equals, name = choice.partition("=")
+    if not equals:
+        names = ", ".join(f"{group}={each.name}" for each in choices(group))
+        raise ConfigError(f"explain: wanted GROUP=CHOICE, got {choice!r}; choices: {names}")
+    explanation = look_up(group, name)
+    if as_json:
+        print_json(_as_dict(explanation))
+    else:
+        _print(explanation)
+
+
+def _as_dict(explanation: "Explanation") -> dict[str, Any]:
+    return {
+        "group": explanation.choice.group,
+        "choice": explanation.choice.name,
+        "summary": explanation.choice.summary,
+        "target": explanation.target,
+        "needs": list(explanation.needs),
+        "docstring": explanation.docstring,
+        "settings": [
+            {
+                "name": row.name,
+                "value": row.value,
+                "type": row.kind,
+                "range": row.limits,
+                "unit": row.unit,
+                "comment": row.comment,
+            }
+            for row in explanation.settings
+        ],
+    }
+
+
+def _print(explanation: "Explanation") -> None:
+    choice, out = explanation.choice, results()
+    out.print(f"{choice.group}={choice.name}", style="bold", markup=False)
+    out.print(choice.summary, markup=False)
+    out.print(explanation.docstring, markup=False, soft_wrap=True)
+    if explanation.target:
+        out.print(f"\nfunction {explanation.target}", markup=False, soft_wrap=True)
+        out.print(f"asks for {', '.join(explanation.needs) or 'nothing'}\n", markup=False)
+    if not explanation.settings:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("setting", "value", "type", "range", "unit", "note"):
+        table.add_column(heading)
+    for row in explanation.settings:
+        cells = (f"{choice.group}.{row.name}", _shown(row.value), row.kind, row.limits, row.unit)
+        table.add_row(*(plain(cell) for cell in (*cells, row.comment)))
+    out.print(table)
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)

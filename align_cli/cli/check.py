@@ -1,0 +1,68 @@
+"""`align check`: compose, bind, print the effective protocol; run nothing."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from align_cli.cli.arguments import AsJson, Words
+from align_cli.cli.output import print_error, print_json, results
+from align_cli.errors import AlignError, ConfigError
+
+if TYPE_CHECKING:
+    from align_cli.config.compose import Job
+
+Everything = Annotated[
+    bool, typer.Option("--all", help="Check every yaml in conf/experiment, under these words.")
+]
+
+
+def check(
+    context: typer.Context,
+    words: Words = None,
+    everything: Everything = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a configuration and print what it would do, without loading a model."""
+    given = [*(words or []), *context.args]
+    if everything:
+        _check_all(given)
+    else:
+        _check_one(given, as_json=as_json)
+
+
+def _check_one(words: Sequence[str], *, as_json: bool) -> None:
+    from align_cli.cli.protocol import as_dict, protocol_table
+    from align_cli.config.compose import jobs
+
+    found = jobs(words)
+    for job in found:
+        _rehearsed(job)
+    if as_json:
+        facts = [as_dict(job.config) for job in found]
+        print_json(facts[0] if len(facts) == 1 else facts)
+        return
+    for job in found:
+        results().print(protocol_table(job.config))
+
+
+def _check_all(words: Sequence[str]) -> None:
+    from align_cli.config.catalogue import choices
+    from align_cli.config.compose import jobs
+
+    refused = 0
+    for experiment in choices("experiment"):
+        try:
+            for job in jobs([*words, f"experiment={experiment.name}"]):
+                _rehearsed(job)
+                results().print(f"experiment={experiment.name}: {job.config.run_name()}")
+        except AlignError as error:
+            refused += 1
+            print_error(error, before=f"experiment={experiment.name}: ")
+    if refused:
+        raise ConfigError(f"{refused} of conf/experiment cannot run")
+
+
+def _rehearsed(job: "Job") -> None:
+    """Make the plan: a schedule refuses settings that contradict each other."""
+    job.config.bindings["schedule"].load()()

@@ -1,0 +1,111 @@
+"""The effective protocol of a run: what a reader of its numbers must know, on one screen."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from align_cli.cli.output import plain
+from align_cli.config.build import Binding
+from align_cli.config.schema import Frozen
+
+DECODING = ("temperature", "top_p", "top_k", "max_new_tokens")
+
+
+def as_dict(config: Frozen) -> dict[str, Any]:
+    """The protocol and every setting, for programs."""
+    return {
+        "name": config.run_name(),
+        "folder": str(Path(config.outputs) / config.run_name()),
+        "choices": dict(config.choices),
+        "protocol": dict(protocol(config)),
+        "settings": config.identity(),
+    }
+
+
+def protocol_table(config: Frozen) -> Table:
+    """The protocol as two columns."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, text in protocol(config):
+        table.add_row(name, plain(text))
+    return table
+
+
+def protocol(config: Frozen) -> list[tuple[str, str]]:
+    """(aspect, what holds) in the order of the data."""
+    parts = config.bindings
+    schedule, loss = parts["schedule"].settings, parts["loss"]
+    chosen = {"run", "task", "policy", "sampler", "verifier", "noise", "pairing"}
+    rest = {k: v for k, v in schedule.items() if k not in ("reference", "draw_from", "replay")}
+    return [
+        ("run", f"{config.run_name()} in {config.outputs}/"),
+        *((group, described(parts[group])) for group in parts if group in chosen),
+        ("decoding", _decoding(parts)),
+        ("ties", "never a pair: two answers of one score teach nothing"),
+        ("unscored", f"never a pair; above {_unscored(parts)} of a round the run stops"),
+        ("loss", described(loss)),
+        ("formula", formula(loss)),
+        ("log-probs", f"{_reduction(loss)}; the loss is the mean over a batch's pairs"),
+        ("reference", _reference(loss, schedule)),
+        ("draw_from", str(schedule.get("draw_from", "(the schedule does not say)"))),
+        ("replay", str(schedule.get("replay", "(the schedule does not say)"))),
+        ("schedule", f"{parts['schedule'].choice} ({_settings(rest)})"),
+        ("evaluation", described(parts["evaluation"])),
+        ("engine", described(parts["engine"])),
+        ("tracker", described(parts["tracker"])),
+        ("seed", f"{config.seed}: every draw is keyed by (seed, round, prompt, sample)"),
+        ("device", f"{config.device}, threads {_shown(config.threads)}"),
+    ]
+
+
+def described(binding: Binding) -> str:
+    """A choice with all of its settings."""
+    settings = {k: v for k, v in binding.settings.items() if k not in DECODING}
+    inside = _settings(settings)
+    return f"{binding.choice} ({inside})" if inside else binding.choice
+
+
+def formula(binding: Binding) -> str:
+    """The line of the docstring that begins `loss =`, or its first line."""
+    docstring = binding.signature.docstring
+    found = re.search(r"^\s*(loss\w*\s*=.*)$", docstring, re.MULTILINE)
+    return re.sub(r"\s+", " ", found[1]).strip() if found else docstring.partition("\n")[0]
+
+
+def _reduction(loss: Binding) -> str:
+    """Whether the loss looks at lengths, by its source: log-probs reach it as sums."""
+    file = loss.signature.file
+    looks = file is not None and "_len_B" in file.read_text(encoding="utf-8")
+    return "summed over tokens, lengths at hand" if looks else "summed over tokens"
+
+
+def _reference(loss: Binding, schedule: Any) -> str:
+    if "ref_pairs" not in loss.needs:
+        return f"none: {loss.choice} asks for no reference"
+    return str(schedule.get("reference", "(the schedule does not say)"))
+
+
+def _decoding(parts: Any) -> str:
+    lines = []
+    for group in ("sampler", "evaluation"):
+        settings = parts[group].settings
+        said = {key: settings[key] for key in DECODING if key in settings}
+        lines.append(f"{group}: {_settings(said) or '(its settings)'}")
+    return "; ".join(lines)
+
+
+def _unscored(parts: Any) -> str:
+    return f"{parts['verifier'].loop_settings['max_unscored']:.1%}"
+
+
+def _settings(settings: Any) -> str:
+    return ", ".join(f"{name}={_shown(value)}" for name, value in settings.items())
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value) if isinstance(value, str) and " " in value else str(value)

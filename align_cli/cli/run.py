@@ -1,0 +1,133 @@
+"""`align run`, `align eval` and `align sft`: words handed to Hydra, configurations to the loop."""
+
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from align_cli.cli.arguments import AsJson, DryRun, SftWords, Words
+from align_cli.cli.output import print_error, print_json, progress, results
+from align_cli.errors import AlignError
+
+if TYPE_CHECKING:
+    from align_cli.config.compose import Job
+    from align_cli.config.launch import Failure
+    from align_cli.config.schema import RunConfig
+
+
+def run(
+    context: typer.Context, words: Words = None, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
+    """Run an experiment, or go on with one: align run loss=squaredpo sampler=pace seed=1."""
+
+    def task(job: "Job") -> None:
+        from align_cli.loop import rounds
+        from align_cli.report.progress import reporter_for
+
+        _print(rounds.run(_of_run(job), reporter_for(progress())), as_json=as_json, job=job)
+
+    given = [*(words or []), *context.args]
+    if dry_run:
+        _print_plans(given)
+    else:
+        _launch(given, task, "config")
+
+
+def evaluate(context: typer.Context, words: Words = None, as_json: AsJson = False) -> None:
+    """Score the policy that a run would start from, and train nothing."""
+
+    def task(job: "Job") -> None:
+        from align_cli.loop import rounds
+        from align_cli.report.progress import reporter_for
+
+        result = rounds.evaluate_only(_of_run(job), reporter_for(progress()))
+        _print(result, as_json=as_json, job=job)
+
+    _launch([*(words or []), *context.args], task, "config")
+
+
+def sft(context: typer.Context, words: SftWords = None) -> None:
+    """Warm a policy up on demonstrations: align sft recipe=tiny train.steps=3000."""
+
+    def task(job: "Job") -> None:
+        from align_cli.report.progress import reporter_for
+        from align_cli.train.sft import run_sft
+
+        run_sft(job.config, reporter_for(progress()))
+
+    _launch([*(words or []), *context.args], task, "sft")
+
+
+def _of_run(job: "Job") -> "RunConfig":
+    from align_cli.config.schema import RunConfig
+
+    assert isinstance(job.config, RunConfig)
+    return job.config
+
+
+def _launch(words: Sequence[str], task: Callable[["Job"], None], config_name: str) -> None:
+    from align_cli.config.launch import launch
+
+    def started(job: "Job") -> None:
+        if job.of > 1:
+            progress().print(f"job {job.number + 1} of {job.of}: {' '.join(job.words)}")
+        task(job)
+
+    failures = launch(words, started, config_name=config_name, rehearse=_rehearse, told=_told)
+    if failures:
+        names = "; ".join(f"#{each.job.number + 1} {_words(each.job)}" for each in failures)
+        progress().print(
+            f"{len(failures)} of {failures[0].job.of} jobs failed: {names}",
+            style="red",
+            soft_wrap=True,
+            markup=False,
+        )
+        raise typer.Exit(1)
+
+
+def _rehearse(jobs: Sequence["Job"]) -> None:
+    """Call each distinct schedule and loss once: some settings are refused only together."""
+    if not jobs or "schedule" not in jobs[0].config.bindings:
+        return
+    schedules = {repr(job.config.bindings["schedule"]): job for job in jobs}
+    for job in schedules.values():
+        job.config.bindings["schedule"].load()()
+    if len(jobs) > 1:
+        from align_cli.loop.probe import probe_loss
+        from align_cli.loop.setup import part_of
+
+        losses = {repr(job.config.bindings["loss"]): job.config.bindings["loss"] for job in jobs}
+        for binding in losses.values():
+            probe_loss(part_of(binding))
+
+
+def _told(failure: "Failure") -> None:
+    if not isinstance(failure.error, AlignError):
+        traceback.print_exception(failure.error)
+    print_error(failure.error, before=f"job {failure.job.number + 1} ({_words(failure.job)}): ")
+
+
+def _words(job: "Job") -> str:
+    return " ".join(word.lstrip("+") for word in job.words)
+
+
+def _print(result: Any, *, as_json: bool, job: "Job") -> None:
+    from align_cli.report.tables import print_result, result_json
+
+    if as_json:
+        # One object a line where there are several, so that a reader need not wait for the last.
+        print_json(result_json(result), indent=2 if job.of == 1 else None)
+    else:
+        print_result(result, results())
+
+
+def _print_plans(words: Sequence[str]) -> None:
+    from align_cli.cli.protocol import protocol_table
+    from align_cli.config.compose import jobs
+    from align_cli.loop.plan_view import plan_lines
+
+    for job in jobs(words):
+        results().print(protocol_table(job.config))
+        for line in plan_lines(_of_run(job)):
+            results().print(line, markup=False, soft_wrap=True)
