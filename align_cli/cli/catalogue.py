@@ -73,17 +73,19 @@ def _print(explanation: "Explanation") -> None:
     choice, out = explanation.choice, results()
     out.print(f"{choice.group}={choice.name}", style="bold", markup=False)
     out.print(choice.summary, markup=False)
-    out.print(explanation.docstring, markup=False, soft_wrap=True)
+    out.print(f"\n{explanation.docstring}", markup=False, soft_wrap=True)
     if explanation.target:
         out.print(f"\nfunction {explanation.target}", markup=False, soft_wrap=True)
         out.print(f"asks for {', '.join(explanation.needs) or 'nothing'}\n", markup=False)
     if not explanation.settings:
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("setting", "value", "type", "range", "unit", "note"):
-        table.add_column(heading)
-    for row in explanation.settings:
-        cells = (f"{choice.group}.{row.name}", _shown(row.value), row.kind, row.limits, row.unit)
+    names = [f"{choice.group}.{row.name}" for row in explanation.settings]
+    table.add_column("setting", min_width=max(map(len, names)))
+    for heading in ("value", "type", "range", "unit", "note"):
+        table.add_column(heading, overflow="fold")
+    for name, row in zip(names, explanation.settings, strict=True):
+        cells = (name, _shown(row.value), row.kind, row.limits, row.unit)
         table.add_row(*(plain(cell) for cell in (*cells, row.comment)))
     out.print(table)
 

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -20,31 +20,17 @@ def run(
     context: typer.Context, words: Words = None, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
     """Run an experiment, or go on with one: align run loss=squaredpo sampler=pace seed=1."""
-
-    def task(job: "Job") -> None:
-        from align_cli.loop import rounds
-        from align_cli.report.progress import reporter_for
-
-        _print(rounds.run(_of_run(job), reporter_for(progress())), as_json=as_json, job=job)
-
     given = [*(words or []), *context.args]
     if dry_run:
         _print_plans(given)
     else:
-        _launch(given, task, "config")
+        _launch(given, lambda job: _carry_out(job, train=True, as_json=as_json), "config")
 
 
 def evaluate(context: typer.Context, words: Words = None, as_json: AsJson = False) -> None:
     """Score the policy that a run would start from, and train nothing."""
-
-    def task(job: "Job") -> None:
-        from align_cli.loop import rounds
-        from align_cli.report.progress import reporter_for
-
-        result = rounds.evaluate_only(_of_run(job), reporter_for(progress()))
-        _print(result, as_json=as_json, job=job)
-
-    _launch([*(words or []), *context.args], task, "config")
+    given = [*(words or []), *context.args]
+    _launch(given, lambda job: _carry_out(job, train=False, as_json=as_json), "config")
 
 
 def sft(context: typer.Context, words: SftWords = None) -> None:
@@ -57,6 +43,21 @@ def sft(context: typer.Context, words: SftWords = None) -> None:
         run_sft(job.config, reporter_for(progress()))
 
     _launch([*(words or []), *context.args], task, "sft")
+
+
+def _carry_out(job: "Job", *, train: bool, as_json: bool) -> None:
+    """From here on torch is in memory."""
+    from align_cli.loop import rounds
+    from align_cli.report.progress import reporter_for
+    from align_cli.report.tables import print_result, result_json
+
+    work = rounds.run if train else rounds.evaluate_only
+    result = work(_of_run(job), reporter_for(progress()))
+    if as_json:
+        # One object a line where there are several, so that a reader need not wait for the last.
+        print_json(result_json(result), indent=2 if job.of == 1 else None)
+    else:
+        print_result(result, results())
 
 
 def _of_run(job: "Job") -> "RunConfig":
@@ -110,16 +111,6 @@ def _told(failure: "Failure") -> None:
 
 def _words(job: "Job") -> str:
     return " ".join(word.lstrip("+") for word in job.words)
-
-
-def _print(result: Any, *, as_json: bool, job: "Job") -> None:
-    from align_cli.report.tables import print_result, result_json
-
-    if as_json:
-        # One object a line where there are several, so that a reader need not wait for the last.
-        print_json(result_json(result), indent=2 if job.of == 1 else None)
-    else:
-        print_result(result, results())
 
 
 def _print_plans(words: Sequence[str]) -> None:

@@ -110,9 +110,9 @@ def jobs(
     with at_rest(folders) as composed:
         found: list[Job] = []
         combinations = _expanded(name, overrides, read.multirun, composed, lexicon)
+        for word in dict.fromkeys(word for each in combinations for word in each):
+            check_choice(word, lexicon)
         for each in combinations:
-            for word in each:
-                check_choice(word, lexicon)
             config = _frozen(composed, name, each, lexicon)
             found.append(Job(len(found), len(combinations), tuple(each), config))
     _refuse_shared_folders(found)

@@ -1,13 +1,16 @@
 """A command line handed to `hydra.main`, once every job that it describes has been checked."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from align_cli.config.compose import Job, freeze, jobs, search_folders, vocabulary
@@ -35,10 +38,6 @@ class Failure:
     error: Exception
 
 
-class _JobFailed(Exception):
-    """Tells Hydra that a job failed, after we have reported it."""
-
-
 def launch(
     words: Sequence[str],
     task: Callable[[Job], None],
@@ -55,7 +54,10 @@ def launch(
     """
     read = read_words(words)
     found = jobs(words, config_name)
-    if not read.only_shows:
+    if read.only_shows:
+        # Hydra prints its pages through `logging`, which would report a reader that stops early.
+        logging.raiseExceptions = False
+    else:
         rehearse(found)
     shown = list(sys.argv)
     failures: list[Failure] = []
@@ -71,23 +73,30 @@ def launch(
             failures.append(Failure(found[number], error))
             if len(found) > 1:
                 told(failures[-1])
-            # Hydra must see that the job failed, and must not print it once more.
-            raise _JobFailed from error
+            # Hydra prints what a job raises; only a launcher in another process needs to see it.
+            if not _in_this_process(context):
+                raise
 
     lexicon = vocabulary(read.config_name or config_name, search_folders(read, ()))
     overrides = checked_all(read.overrides, lexicon)
     with _command_line(_argv(read, overrides)), explained(lexicon):
         main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
-        with suppress(_JobFailed):
-            main(job)()
+        main(job)()
     if failures and len(found) == 1:
         raise failures[0].error
     return failures
 
 
+def _in_this_process(context: HydraConf) -> bool:
+    return context.mode != RunMode.MULTIRUN or "BasicLauncher" in str(context.launcher)
+
+
 def _argv(read: Words, overrides: Sequence[str]) -> list[str]:
     """The checked words with our own, except where the user gives Hydra a value."""
     mentioned = {word.lstrip("+~").split("=")[0] for word in overrides}
+    if read.only_shows:
+        # `--info` speaks through Hydra's log.
+        mentioned |= {"hydra/job_logging", "hydra/hydra_logging"}
     ours = [f"{key}={value}" for key, value in OURS.items() if key not in mentioned]
     return replace(read, overrides=(*ours, *overrides)).as_argv()
 

@@ -16,6 +16,9 @@ from hydra.errors import HydraException
 from align_cli.config.nearest import listed, meant
 from align_cli.errors import ConfigError
 
+OURS = ("--dry-run", "--json", "--all", "--help")
+"""Options that the command line itself has taken out; named only to say what was meant."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -54,7 +57,8 @@ def read_words(words: Sequence[str]) -> Words:
     except SystemExit:
         text = complaint.getvalue().strip().splitlines()[-1:]
         raise ConfigError(f"the flags in {' '.join(words)!r}: {''.join(text)}") from None
-    known = [flag for action in parser._actions for flag in action.option_strings]
+    hydras = [flag for action in parser._actions for flag in action.option_strings]
+    known = [*(flag for flag in hydras if flag.startswith("--")), *OURS]
     for flag in strange:
         raise ConfigError(f"{flag}: no such option{meant(flag, known)}")
     if found.config_path or found.experimental_rerun:

@@ -17,8 +17,22 @@ from align_cli.policy.dtype import store_as
 BUNDLED = "package:"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
-"""Configuration and tokenizer, in every format that transformers reads."""
+SMALL_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "tokenizer.model",
+    "spiece.model",
+    "chat_template.json",
+    "chat_template.jinja",
+)
+"""Configuration and tokenizer, in every form that transformers reads. Other files stay behind."""
 LINK_BYTES = 2**30
 """Local files from this size on are linked, not copied."""
 
@@ -75,11 +89,11 @@ def _find(path: str, revision: str | None) -> tuple[Path, bool]:
 
 
 def _download(path: str, revision: str | None) -> Path:
-    wanted = (*SMALL_FILES, "*.safetensors")
     if path.startswith((".", "/", "~")) or path.count("/") > 1:
         raise ConfigError(f"policy.path {path}: there is no such folder")
     try:
-        return Path(snapshot_download(path, revision=revision, allow_patterns=list(wanted)))
+        wanted = [*SMALL_FILES, INDEX, "*.safetensors"]
+        return Path(snapshot_download(path, revision=revision, allow_patterns=wanted))
     except LocalEntryNotFoundError as error:
         raise ConfigError(
             f"policy.path {path}: there is no such folder, and the hub cannot be reached (no "
@@ -114,8 +128,7 @@ def _check(source: Path, path: str) -> None:
 
 
 def _files(source: Path, path: str) -> Iterator[Path]:
-    for pattern in SMALL_FILES:
-        yield from (file for file in sorted(source.glob(pattern)) if file.name != INDEX)
+    yield from (source / name for name in SMALL_FILES if (source / name).is_file())
     if (source / WEIGHTS).exists():
         yield source / WEIGHTS
         return

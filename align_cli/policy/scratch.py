@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from align_cli.errors import ConfigError
 from align_cli.policy.tokenizers import character_tokenizer, tokenizer_from
@@ -42,7 +42,7 @@ def scratch(
             raise ConfigError(
                 "policy: the character tokenizer ends turns with <end>; drop eos_token"
             )
-        words = character_tokenizer()
+        words: PreTrainedTokenizerBase = character_tokenizer()
     else:
         words = tokenizer_from(Path(tokenizer).expanduser(), eos_token=eos_token)
     if chat_template is not None:

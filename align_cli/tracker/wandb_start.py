@@ -99,6 +99,8 @@ def _init(run: RunFacts, mode: Literal["online", "offline"], place: Place) -> "R
         x_disable_meta=True,
         x_disable_stats=True,
         x_save_requirements=False,
+        # Nothing is flushed when the process is killed, so at most so many seconds are lost.
+        x_transaction_log_flush_interval=1.0,
     )
     return wandb.init(
         id=run.run_id,

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from align_cli.errors import ConfigError, NothingToTrain
+from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import token_logps
 from align_cli.rows import Demonstration
+from align_cli.store.cost import Cost
 from align_cli.train.checkpoint import load_training, save_training
 from align_cli.train.curve import multiplier
 from align_cli.train.optimiser import adamw, update
@@ -111,9 +113,14 @@ def train_sft(
     seed: int,
     *,
     work: Path,
-    report: Callable[[SftStep], None],
-) -> None:
-    """Train `model` in place; killed and called again it continues from `work`, bit for bit."""
+    on_start: Callable[[int], None],
+    on_step: Callable[[SftStep], None],
+) -> Cost:
+    """Train `model` in place; killed and called again it continues from `work`, bit for bit.
+
+    `on_start(done)` tells how many steps a process before this one has taken, `on_step` what each
+    step gave. The cost is that of the steps taken here.
+    """
     examples = _encode(model, demonstrations)
     optimiser = adamw(
         model.network,
@@ -123,6 +130,8 @@ def train_sft(
         eps=plan.adam_eps,
     )
     start = load_training(work, model.network, optimiser) or 0
+    on_start(start)
+    cost = Cost()
     lengths = [len(prompt) + len(response) for prompt, response in examples]
     order = batches(lengths, batch=plan.batch, seed=seed, start=start)
     for done, numbers in enumerate(islice(order, plan.steps - start), start + 1):
@@ -130,11 +139,15 @@ def train_sft(
         learning_rate = plan.learning_rate * multiplier(
             plan.curve, (done - 1) / plan.steps, warmup_share=plan.warmup_share
         )
-        loss, tokens = _backward(model, [examples[n] for n in numbers], plan.micro_batch)
+        batch = [examples[number] for number in numbers]
+        loss, tokens = _backward(model, batch, plan.micro_batch)
         grad_norm = update(
             optimiser, learning_rate=learning_rate, clip_norm=plan.clip_norm, where=where
         )
-        report(
+        _count(model, batch, cost)
+        if done % plan.checkpoint_every == 0 and done < plan.steps:
+            save_training(work, model.network, optimiser, done)
+        on_step(
             SftStep(
                 done=done,
                 loss=loss,
@@ -143,8 +156,17 @@ def train_sft(
                 tokens=tokens,
             )
         )
-        if done % plan.checkpoint_every == 0 or done == plan.steps:
-            save_training(work, model.network, optimiser, done)
+    return cost
+
+
+def _count(model: LanguageModel, batch: Sequence[Encoded], cost: Cost) -> None:
+    for prompt, response in batch:
+        tokens = len(prompt) + len(response)
+        forward = forward_flops(model.network, tokens, tokens / 2)
+        cost.trained_tokens += tokens
+        cost.forward_flops += forward
+        # Gradients by weights and by activations: two products for each one forward.
+        cost.backward_flops += 2 * forward
 
 
 def _backward(

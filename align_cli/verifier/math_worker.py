@@ -29,9 +29,10 @@ NUMBER = re.compile(
 )
 MIXED = re.compile(r"(?P<sign>-?)(?P<whole>\d+)\s+(?P<part>\d+/[1-9]\d*)")
 MEASURE = re.compile(r"(?P<number>.*\d%?)\s+(?P<unit>[A-Za-z]{2,}(?:[ /-][A-Za-z]+)*)")
-NO_UNITS = frozenset({"pi", "or", "and", "to", "sqrt", "times", "over", "mod", "am", "pm"})
+NO_UNITS = frozenset({"pi", "or", "and", "to", "sqrt", "times", "over", "mod"})
 """Words that change what the number before them means."""
 WORDS = re.compile(r"\(?[A-Z]\)?|[A-Za-z]{4,}|[A-Za-z]{2,}(?:[ ,.;:'-]+[A-Za-z]+)+")
+CLOCK = re.compile(r"\d{1,2}(?::\d\d)?\s*[ap]\.?m", re.IGNORECASE)
 TEXT = re.compile(r"\\(?:text|textbf|textrm|mathrm|mbox)\s*\{([^{}]*)\}")
 SIGNS = str.maketrans(
     {"\u2212": "-", "\u00d7": r"\times ", "\u00f7": r"\div ", "\u221e": r"\infty "}
@@ -74,12 +75,14 @@ def read(text: str) -> Reading:
 def in_words(text: str) -> str:
     """The words of an answer that is no formula, letter case and spacing undone; else empty.
 
-    `no solution`, `\\text{even}` and the option `(B)` are words. Two or three letters and a small
-    letter are read as formulas: they may be variables.
+    `no solution`, `\\text{even}`, `3 pm` and the option `(B)` are words. Two or three letters and a
+    small letter are read as formulas: they may be variables.
     """
     bare = TEXT.sub(r" \1 ", text).replace("$", " ").strip(" .")
-    spelled = TEXT.fullmatch(text.strip("$ ")) is not None and bare.isalpha()
-    if not spelled and not WORDS.fullmatch(bare):
+    if CLOCK.fullmatch(bare):
+        return "".join(bare.casefold().replace(".", "").split())
+    quoted = TEXT.fullmatch(text.strip("$ ")) is not None and bare.isalpha()
+    if not quoted and not WORDS.fullmatch(bare):
         return ""
     return " ".join(bare.strip("()").casefold().split())
 
@@ -98,7 +101,7 @@ def _number(found: re.Match[str]) -> Reading:
 
 def spelled(number: Fraction) -> str:
     """1/2 and 0.5 as `0.5`, 1/3 as `1/3`; 6 decimals, as many as are compared."""
-    if number.denominator > 1:
+    if number.denominator > 1 and abs(number) < 10**15:
         decimal = f"{float(number):.6f}".rstrip("0").rstrip(".")
         number = number if number.denominator < 1000 else round(number, 6)
         return decimal if Fraction(decimal) == number else str(number)
@@ -127,9 +130,8 @@ def anywhere(text: str) -> Reading:
 
 
 def _named(expressions: list[Any], text: str) -> Reading:
-    return (
-        Reading(tuple(expressions), name=_name(expressions[0], text)) if expressions else Reading()
-    )
+    name = _name(expressions[0], text) if expressions else ""
+    return Reading(tuple(expressions), name=name)
 
 
 def _name(expression: Any, text: str) -> str:

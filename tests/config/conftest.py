@@ -87,15 +87,21 @@ def write_world(folder: Path, package: str) -> Path:
     for name, text in EXPERIMENTS.items():
         lines = text.splitlines()
         overrides = [line for line in lines if line.startswith("override")]
-        head = f"defaults: [{', '.join(f'{{{line}}}' for line in overrides)}]\n" if overrides else ""
+        head = (
+            f"defaults: [{', '.join(f'{{{line}}}' for line in overrides)}]\n" if overrides else ""
+        )
         body = "\n".join(line for line in lines if not line.startswith("override"))
         text = f"# @package _global_\n# Asks {name}.\n{head}{body}\n"
         (conf / "experiment" / f"{name}.yaml").write_text(text)
     (conf / "recipe" / "tiny.yaml").write_text("# @package _global_\n# Tiny.\nseed: 5\n")
     groups = [g for g in CONF if g not in ("loss/ipo", "demonstration/toy")]
     (conf / "config.yaml").write_text(_root("schema", groups, "experiment: null", package))
-    warm = [g for g in CONF if g.split("/")[0] in (
-        "task", "demonstration", "policy", "engine", "verifier", "evaluation", "tracker")]
+    warm = [
+        g
+        for g in CONF
+        if g.split("/")[0]
+        in ("task", "demonstration", "policy", "engine", "verifier", "evaluation", "tracker")
+    ]
     train = f"train:\n  _target_: {package}.parts.sft_plan\n  steps: 10\n"
     (conf / "sft.yaml").write_text(_root("sft_schema", warm, "recipe: tiny", package) + train)
     return conf
@@ -107,7 +113,7 @@ def _root(schema: str, groups: list[str], last: str, package: str) -> str:
     return defaults + ROOT.replace("PACKAGE", package)
 
 
-@pytest.fixture()
+@pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that holds conf/ and the package `toyparts`, which is the current folder too."""
     conf = write_world(tmp_path / "world", "toyparts")

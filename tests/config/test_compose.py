@@ -211,9 +211,7 @@ def test_a_primary_config_of_ones_own_may_be_a_sweep(world: Path) -> None:
 def test_a_choice_of_ones_own_lives_in_a_folder_of_ones_own(world: Path) -> None:
     folder = world / "my 'conf', here=1" / "loss"
     folder.mkdir(parents=True)
-    (folder / "weird.yaml").write_text(
-        "# Weird.\n_target_: mine_weird.loss.weird\nbeta: 0.5\n"
-    )
+    (folder / "weird.yaml").write_text("# Weird.\n_target_: mine_weird.loss.weird\nbeta: 0.5\n")
     (world / "mine_weird").mkdir()
     (world / "mine_weird" / "loss.py").write_text(
         "def weird(pairs, *, beta: float):\n    'Weird.'\n    return beta\n"

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from align_cli.engine.sampling import Rule
 from align_cli.engine.waves import Request, waves
 
-RULES = (Rule(1.0, 1.0, 0), Rule(0.0, 1.0, 0), Rule(1.0, 0.9, 0))
-lengths = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2), st.integers(0, 2)), max_size=40)
+RULES = (Rule(1.0, 1.0, 0), Rule(0.0, 1.0, 0), Rule(1.0, 0.9, 0), Rule(1.0, 1.0, 5))
+lengths = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2), st.integers(0, 3)), max_size=40)
 
 
 def wanted(shapes):

@@ -82,6 +82,8 @@ def test_a_failure_ends_tracking_with_one_warning(
         tracker.finish(0)
     monkeypatch.undo()
     client.teardown()
+    if method != "finish":
+        assert read_offline(tmp_path)[0].exit_code == 0, "the run is left open in W&B"
 
 
 def test_a_start_that_fails_leaves_a_run_without_tracker(
@@ -124,13 +126,26 @@ def test_a_client_that_hangs_is_left_behind(
     assert time.monotonic() - start < 2
 
 
+def test_a_killed_process_leaves_what_it_recorded(tmp_path: Path) -> None:
+    code = RUN.format(folder=str(tmp_path), settings=json.dumps(SETTINGS), guarded=True)
+    code = code.replace(
+        "tracker.finish(0)", "import time; time.sleep(1.5); os.kill(os.getpid(), 9)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert ended.returncode == -9
+    (start,) = read_offline(tmp_path)
+    assert start.history[0]["eval/greedy"] == 0.5
+    assert start.exit_code is None
+
+
 def test_wandb_is_not_imported_before_it_is_asked_for() -> None:
     code = "import sys, align_cli.tracker.wandb; assert 'wandb' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 RUN = """
-import json, socket, sys, warnings
+import json, os, socket, warnings
 from pathlib import Path
 def refuse(connect):
     def guarded(self, address):

@@ -44,7 +44,9 @@ def make_completion(prompt: Prompt, text: str, index: int = 0) -> Completion:
 def judge() -> Judge:
     """Labels of (gold, text) rows by a verifier, each row a prompt of its own."""
 
-    def call(verifier: Judge, rows: Sequence[tuple[str | None, str]], **settings: Any) -> list[Label]:
+    def call(
+        verifier: Judge, rows: Sequence[tuple[str | None, str]], **settings: Any
+    ) -> list[Label]:
         prompts = [make_prompt(number, gold) for number, (gold, _) in enumerate(rows)]
         completions = [
             make_completion(prompt, text) for prompt, (_, text) in zip(prompts, rows, strict=True)

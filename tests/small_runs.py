@@ -1,0 +1,90 @@
+"""Runs of the bundled world small enough for tests, in this process or in one that can be killed."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+SMALL = (
+    "tracker=none", "device=cpu", "threads=1", "task.prompts_per_round=48",
+    "task.heldout_prompts=24", "evaluation.samples=2", "schedule.rounds=2", "schedule.epochs=1",
+    "schedule.checkpoint_every=2", "schedule.batch_pairs=4", "schedule.micro_batch_pairs=4",
+    "engine.shard_draws=64",
+)  # fmt: skip
+
+
+def run_small(outputs: Path, *words: str) -> Any:
+    """The result of a small run in this process."""
+    from align_cli.config.compose import compose
+    from align_cli.loop.rounds import run
+    from align_cli.report.reporter import Silent
+
+    return run(compose([*SMALL, f"outputs={outputs}", *words]), Silent())
+
+
+def contents(outputs: Path) -> dict[str, str]:
+    """{path: sha256} of every row file and every weight file in the store."""
+    files = [*outputs.rglob("*.parquet"), *outputs.rglob("*.safetensors")]
+    return {
+        str(file.relative_to(outputs)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(files)
+        if ".store" in file.parts and not file.is_symlink()
+    }
+
+
+def attempt(outputs: Path, log: Path, kill_at: int | None, words: Sequence[str] = ()) -> int:
+    """Run in a child that kills itself at its `kill_at`-th event; the child's exit code.
+
+    Events are moves of files (counted before and after), progress of engine and labels, and
+    training steps, so kills fall into every stage and into writes. The child appends to `log`
+    what it does.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["align_cli.loop.rounds", "align_cli.config.compose"])
+    child = context.Process(target=_child, args=(outputs, log, kill_at, tuple(words)))
+    child.start()
+    child.join(240)
+    assert child.exitcode is not None, "the run hangs"
+    return child.exitcode
+
+
+def _child(outputs: Path, log: Path, kill_at: int | None, words: tuple[str, ...]) -> None:
+    from align_cli.loop.policies import _Trail
+    from align_cli.report.reporter import Silent
+    from align_cli.store.stage import Stage
+
+    count = 0
+
+    def event(name: str) -> None:
+        nonlocal count
+        count += 1
+        with log.open("a") as stream:
+            stream.write(f"{name}\n")
+        if count == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    move, write, step, advance = os.replace, Stage.write, _Trail.step, Silent.advance
+
+    def watched_move(source: Any, target: Any, **more: Any) -> None:
+        event("before-move")
+        move(source, target, **more)
+        event("after-move")
+
+    def watched_write(self: Any, shard: str, *more: Any) -> None:
+        event(f"write {self.kind}")
+        write(self, shard, *more)
+
+    def watched_step(self: Any, *more: Any) -> None:
+        event("train-step")
+        step(self, *more)
+
+    def watched_advance(self: Any, *more: Any) -> None:
+        event("advance")
+        advance(self, *more)
+
+    os.replace = watched_move
+    Stage.write, _Trail.step, Silent.advance = watched_write, watched_step, watched_advance
+    run_small(outputs, *words)
