@@ -22,7 +22,13 @@ def run_small(outputs: Path, *words: str) -> Any:
     from align_cli.loop.rounds import run
     from align_cli.report.reporter import Silent
 
-    return run(compose([*SMALL, f"outputs={outputs}", *words]), Silent())
+    return run(compose(words_of(outputs, words)), Silent())
+
+
+def words_of(outputs: Path, words: Sequence[str]) -> list[str]:
+    """The command line of a small run; a later word replaces an earlier one of the same key."""
+    by_key = {word.split("=")[0]: word for word in (*SMALL, f"outputs={outputs}", *words)}
+    return list(by_key.values())
 
 
 def contents(outputs: Path) -> dict[str, str]:

@@ -8,12 +8,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from align_cli.errors import AlignError
+
+class Results(Console):
+    """Stdout; a reader that stops early (`align list | head`) has seen enough."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the command end as any other that has nothing more to say."""
+        raise BrokenPipeError
 
 
 def results() -> Console:
     """What the command was asked for."""
-    return Console(highlight=False)
+    return Results(highlight=False)
 
 
 def progress() -> Console:
@@ -36,8 +42,3 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 def plain(text: str) -> str:
     """Text that may hold square brackets, for a table."""
     return escape(text)
-
-
-def exit_code_of(error: AlignError) -> int:
-    """2 for what a user mistyped, 1 for what failed."""
-    return error.exit_code

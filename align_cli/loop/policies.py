@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.sources import stamp
 from align_cli.loop.training_set import TrainingSet
 from align_cli.rows import PairReference
 from align_cli.store import fingerprint
@@ -35,7 +36,7 @@ def start_policy(loop: Loop) -> PolicyRef:
             policy(folder=stage.folder, seed=loop.seed)
         stage.finish(rows_in=1, rows_out=1, extra_cost=cost)
 
-    facts: dict[str, Any] = {"policy": policy.made_from, "source": _source_stamp(policy.settings)}
+    facts: dict[str, Any] = {"policy": policy.made_from, "source": stamp(policy.settings)}
     if "seed" in policy.needs:
         facts["seed"] = loop.seed
     stage = loop.make("policy", facts, work)
@@ -48,15 +49,6 @@ def start_policy(loop: Loop) -> PolicyRef:
         seconds=time.perf_counter() - started,
     )
     return PolicyRef(stage.folder, stage.record.content)
-
-
-def _source_stamp(settings: Mapping[str, Any]) -> list[tuple[str, int, int]]:
-    """Size and time of every file of a local source folder: changed files are read again."""
-    path = settings.get("path")
-    if not isinstance(path, str) or not Path(path).is_dir():
-        return []
-    files = sorted(file for file in Path(path).iterdir() if file.is_file())
-    return [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
 
 
 def train_policy(

@@ -4,6 +4,7 @@ import time
 
 from align_cli.errors import RowError
 from align_cli.loop.context import Loop
+from align_cli.loop.sources import stamp
 from align_cli.rows import Prompt
 from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
@@ -56,5 +57,11 @@ def _prompts(loop: Loop, *, split: str, number: int) -> Stage:
         stage.write("prompts-00000", rows, Prompt, cost)
         stage.finish(rows_in=len(rows), rows_out=len(rows))
 
-    facts = {"task": task.made_from, "split": split, "round": number, "seed": loop.seed}
+    facts = {
+        "task": task.made_from,
+        "source": stamp(task.settings),
+        "split": split,
+        "round": number,
+        "seed": loop.seed,
+    }
     return loop.make("prompts", facts, work)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def run(config: "RunConfig", reporter: Reporter) -> RunResult:
     """Carry a run to its end; started again with the same words it goes on where it stopped."""
-    with opened(config, reporter) as loop, _total(loop):
+    with opened(config, reporter) as loop, _total(loop, "run"):
         policies = [start_policy(loop)]
         exam, exam_stage = held_out(loop)
         evaluate(loop, None, exam, exam_stage, policies[0], {})
@@ -41,16 +41,16 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
             policies.append(train_policy(loop, number, chosen, known, policies[-1]))
             against = {"reference": reference, "initial": policies[0]}
             evaluate(loop, number, exam, exam_stage, policies[-1], against)
-        return read_result(loop.folder.path)
+    return read_result(run_folder_of(config))
 
 
 def evaluate_only(config: "RunConfig", reporter: Reporter) -> RunResult:
     """Score the starting policy and train nothing."""
-    with opened(config, reporter) as loop, _total(loop):
+    with opened(config, reporter) as loop, _total(loop, "eval"):
         policy = start_policy(loop)
         exam, exam_stage = held_out(loop)
         evaluate(loop, None, exam, exam_stage, policy, {})
-        return read_result(loop.folder.path)
+    return read_result(run_folder_of(config))
 
 
 def _authors(loop: Loop, policies: list[PolicyRef], reference: PolicyRef) -> dict[str, PolicyRef]:
@@ -60,8 +60,8 @@ def _authors(loop: Loop, policies: list[PolicyRef], reference: PolicyRef) -> dic
 
 
 @contextmanager
-def _total(loop: Loop) -> Iterator[None]:
-    """Close the ledger: what the run took in all, and how much of it no stage accounts for."""
+def _total(loop: Loop, command: str) -> Iterator[None]:
+    """Close the ledger: what this start took in all, and how much of it no stage accounts for."""
     started = time.perf_counter()
     yield
     seconds = time.perf_counter() - started
@@ -69,7 +69,7 @@ def _total(loop: Loop) -> Iterator[None]:
     loop.journal.append(
         {"time/run_seconds": seconds, "time/outside_stages_seconds": seconds - staged},
         round_number=None,
-        stage="run",
+        stage=command,
     )
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import torch
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.policies import STEPS, WORK, _read_steps, _Trail, start_policy
 from align_cli.loop.prompts import held_out
+from align_cli.loop.rounds import _total
 from align_cli.loop.scores import evaluate
 from align_cli.loop.setup import (
     ARITHMETIC,
@@ -53,7 +55,7 @@ class SftResult:
 
 def run_sft(config: "SftConfig", reporter: Reporter) -> SftResult:
     """Carry a warm start to its end; started again with the same words it goes on."""
-    with _opened(config, reporter) as loop:
+    with _opened(config, reporter) as loop, _total(loop, "sft"):
         plan: SftPlan = loop.parts["train"]()
         start = start_policy(loop)
         demonstrations = _demonstrations(loop)
@@ -79,7 +81,7 @@ def _demonstrations(loop: Loop) -> Stage:
         stage.finish(rows_in=len(rows), rows_out=len(rows))
 
     facts = {"demonstration": source.made_from, "seed": loop.seed}
-    stage = loop.make("demonstrations", facts, work)
+    stage = loop.make("demonstrations", facts, work)  # type: ignore[arg-type]
     loop.conclude(
         "1_demonstrations",
         {"1_demonstrations": stage},
@@ -166,21 +168,24 @@ def _opened(config: "SftConfig", reporter: Reporter) -> Iterator[Loop]:
         identity=config.identity(),
         environment=environment(device),
     ) as folder:
-        tracker = _tracker(config, parts, folder)
+        journal = Journal(path / "metrics.jsonl")
+        tracker = _tracker(config, parts, folder, len(journal))  # type: ignore[arg-type]
+        journal.mirror = _mirror(tracker, journal)
         code = 1
         try:
             yield Loop(
                 name=config.run_name(),
                 seed=config.seed,
                 parts=parts,
-                plan=None,
+                # A warm start has no rounds, and nothing it calls asks for their plan.
+                plan=None,  # type: ignore[arg-type]
                 store=Store(Path(config.outputs) / ".store"),
                 folder=folder,
-                journal=Journal(path / "metrics.jsonl", mirror=_mirror(tracker)),
+                journal=journal,
                 tracker=tracker,
                 reporter=reporter,
                 device=device,
-                versions={"device": device},
+                versions={**{name: version(name) for name in ARITHMETIC}, "device": device},
             )
             code = 0
         finally:

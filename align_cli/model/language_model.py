@@ -30,7 +30,8 @@ class LanguageModel:
             folder, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        return cls(network.to(device).eval(), tokenizer)
+        # The wrapper that transformers puts around `to` hides its signature.
+        return cls(network.to(device).eval(), tokenizer)  # type: ignore[arg-type]
 
     def save(self, folder: Path) -> None:
         """Write a plain transformers folder (safetensors) that any other tool can load."""
@@ -55,7 +56,8 @@ class LanguageModel:
     @cached_property
     def window(self) -> int:
         """Longest sequence the model takes [tokens]."""
-        return int(getattr(self.network.config, "max_position_embeddings", 2**31))
+        config = self.network.config.get_text_config(decoder=True)
+        return int(getattr(config, "max_position_embeddings", 2**31))
 
     def encode_prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids the next answer continues: the chat template when there is one.

@@ -39,12 +39,13 @@ class Lines:
         self._console.print(
             f"{self._title}: {self._done} {self._unit} in {seconds:.1f} s{rate}{tail}",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
 
     def say(self, line: str) -> None:
         """Print it."""
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class Bars(Lines):

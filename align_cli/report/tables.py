@@ -9,24 +9,26 @@ from rich.table import Table
 from align_cli.report.result import Lines, RunResult
 
 NOTHING = "-"
+LEGEND = (
+    "sampled, greedy: held-out accuracy; draws: completions per prompt; tokens: generated for "
+    "training;\nKL: to the round's reference [nats per completion]; s: seconds this run spent"
+)
 
 
 def print_result(result: RunResult, console: Console) -> None:
     """Accuracy, pairs and their absence, draws, tokens, seconds, by round; then where it lies."""
-    table = Table(title=str(result.folder), title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in COLUMNS:
-        words = name == "no pair"
-        table.add_column(name, justify="left" if words else "right", no_wrap=not words)
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows(result):
-        table.add_row(*(str(row[name]) for name in COLUMNS))
+        table.add_row(*(row[name] for name in COLUMNS))
     console.print(table)
     for line in closing_lines(result):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 COLUMNS = (
-    "round", "sampled", "greedy", "pairs", "natural", "corrected", "no pair", "draws/prompt",
-    "tokens", "KL", "seconds",
+    "round", "sampled", "greedy", "pairs", "natural", "corrected", "draws", "tokens", "KL", "s",
 )  # fmt: skip
 
 
@@ -40,8 +42,9 @@ def rows(result: RunResult) -> list[dict[str, str]]:
 def _row(name: str, lines: Lines) -> dict[str, str]:
     scores, pairs = lines.get("6_scores", {}), lines.get("4_pairs", {})
     drawn = lines.get("2_completions", {})
-    seconds = sum(m.get("time/seconds", 0.0) for stage, m in lines.items() if stage != "run")
-    none = {k.rsplit("/", 1)[1]: int(v) for k, v in pairs.items() if k.startswith("pair/none/")}
+    seconds = sum(
+        m.get("time/seconds", 0.0) for stage, m in lines.items() if stage not in ("run", "eval")
+    )
     return {
         "round": name,
         "sampled": _number(scores, "eval/sampled_accuracy", ".3f"),
@@ -49,11 +52,10 @@ def _row(name: str, lines: Lines) -> dict[str, str]:
         "pairs": _number(pairs, "pair/count", ".0f"),
         "natural": _number(pairs, "pair/natural", ".0f"),
         "corrected": _number(pairs, "pair/corrected", ".0f"),
-        "no pair": ", ".join(f"{reason} {n}" for reason, n in none.items()) or NOTHING,
-        "draws/prompt": _number(drawn, "sample/draws_per_prompt", ".3f"),
+        "draws": _number(drawn, "sample/draws_per_prompt", ".3f"),
         "tokens": _number(drawn, "sample/generated_tokens", ",.0f"),
         "KL": _number(scores, "eval/kl_reference_nats", ".3f"),
-        "seconds": f"{seconds:.1f}",
+        "s": f"{seconds:.1f}",
     }
 
 
@@ -63,23 +65,29 @@ def _number(metrics: Mapping[str, float], name: str, form: str) -> str:
 
 
 def closing_lines(result: RunResult) -> list[str]:
-    """Shared work, gate yields, totals."""
-    lines = []
+    """What the columns mean, why prompts gave no pair, gate yields, shared work, totals."""
+    lines = [LEGEND]
+    for number, stages in result.rounds.items():
+        none = counts(stages.get("4_pairs", {}), "pair/none/")
+        if none:
+            lines.append(f"round {number}: prompts without a pair: {none}")
     shared = result.shared()
     if shared:
         lines.append(f"shared with earlier runs, not made again: {', '.join(shared)}")
-    gate: dict[str, float] = {}
-    for stages in result.rounds.values():
-        for name, count in stages.get("4_pairs", {}).items():
-            if name.startswith("gate/"):
-                gate[name[5:]] = gate.get(name[5:], 0) + count
-    if gate:
-        counts = ", ".join(f"{name} {count:.0f}" for name, count in gate.items())
-        lines.append(f"corrections at the gate, all rounds: {counts}")
+    for number, stages in result.rounds.items():
+        gate = counts(stages.get("4_pairs", {}), "gate/")
+        if gate:
+            lines.append(f"round {number}: corrections at the gate: {gate}")
     total = result.start.get("run", {}).get("time/run_seconds")
     if total is not None:
-        lines.append(f"{total:.1f} s in all; every number is in {result.folder}/metrics.jsonl")
+        lines.append(f"{total:.1f} s; every number is in {result.folder}/metrics.jsonl")
     return lines
+
+
+def counts(metrics: Mapping[str, float], prefix: str) -> str:
+    """`reason count, ...` of every metric under a prefix."""
+    found = {name.removeprefix(prefix): n for name, n in metrics.items() if name.startswith(prefix)}
+    return ", ".join(f"{reason} {n:.0f}" for reason, n in found.items())
 
 
 def result_json(result: RunResult) -> dict[str, Any]:

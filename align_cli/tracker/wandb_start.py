@@ -35,6 +35,9 @@ def start(run: RunFacts, mode: Mode, place: Place) -> "Run | None":
     # The client's own error reports leave the machine in offline mode too, and delay the end of a
     # process by 20 s where the server does not answer.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    # A cell started by a process that tracks too would share that process's service, in which run
+    # ids may clash and which goes when its owner goes.
+    os.environ.pop("WANDB_SERVICE", None)
     wanted: Resolved = "offline"
     with (first := Boundary()):
         wanted = resolve(mode)
@@ -53,14 +56,15 @@ def resolve(mode: Mode) -> Resolved:
     """Settle `auto`: WANDB_MODE or `wandb offline` decide, else whether there are credentials."""
     import wandb
 
-    asked = mode if mode != "auto" else os.environ.get("WANDB_MODE")
     # Silent before anything else: the client greets, warns and reports through its own printer.
-    wish = asked or wandb.setup(wandb.Settings(silent=True)).settings.mode
+    settings = wandb.setup(wandb.Settings(silent=True)).settings
+    asked = mode if mode != "auto" else os.environ.get("WANDB_MODE")
+    wish = asked or settings.mode
     if wish == "disabled":
         return "disabled"
     if wish in ("offline", "dryrun"):
         return "offline"
-    wandb.setup(wandb.Settings(silent=True, mode="online"))
+    wandb.setup(wandb.Settings(mode="online"))
     with (login := Boundary()):
         if wandb.login(prompt=False, verify=False):
             return "online"
@@ -79,7 +83,6 @@ def warn(problem: str) -> None:
 def _init(run: RunFacts, mode: Literal["online", "offline"], place: Place) -> "Run":
     import wandb
 
-    wandb.setup(wandb.Settings(silent=True))
     settings = wandb.Settings(
         mode=mode,
         root_dir=str(run.folder),
@@ -90,14 +93,9 @@ def _init(run: RunFacts, mode: Literal["online", "offline"], place: Place) -> "R
         finish_timeout_raises=True,
         silent=True,
         console="off",
-        # What a run needs to be understood is in its folder: environment.json, config.yaml.
-        disable_code=True,
-        disable_git=True,
+        # Code, git state, machine and packages are in the run folder's environment.json.
         save_code=False,
-        label_disable=True,
         x_disable_machine_info=True,
-        x_disable_meta=True,
-        x_disable_stats=True,
         x_save_requirements=False,
         # Nothing is flushed when the process is killed, so at most so many seconds are lost.
         x_transaction_log_flush_interval=1.0,

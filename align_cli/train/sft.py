@@ -179,7 +179,7 @@ def _backward(
         prompts, responses = zip(*examples[at : at + micro_batch], strict=True)
         logps_BT, _ = token_logps(model.network, prompts, responses)
         part = -logps_BT.sum() / tokens
-        part.backward()  # type: ignore[no-untyped-call]
+        part.backward()
         loss += part.item()
     return loss, tokens
 

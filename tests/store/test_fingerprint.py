@@ -35,7 +35,9 @@ def test_comments_layout_and_docstrings_do_not_count(package):
     folder, of = package
     before = of()
     text = (folder / "main.py").read_text()
-    (folder / "main.py").write_text(text.replace('"""Doc."""', '"""Other words."""') + "\n\n# why\n")
+    (folder / "main.py").write_text(
+        text.replace('"""Doc."""', '"""Other words."""') + "\n\n# why\n"
+    )
     assert of() == before
 
 

@@ -10,7 +10,9 @@ from align_cli.rows import Pair
 from align_cli.store.cost import Cost
 from align_cli.store.stage import Stage, Store, write_text
 
-PAIRS = [Pair(prompt_id=f"p{n}", chosen=0, rejected=1, margin=1.0, kind="natural") for n in range(4)]
+PAIRS = [
+    Pair(prompt_id=f"p{n}", chosen=0, rejected=1, margin=1.0, kind="natural") for n in range(4)
+]
 FACTS = {"component": "x", "settings": {"n": 4}, "seed": 0}
 
 

@@ -48,7 +48,9 @@ def test_no_rows_come_back_as_no_rows(row_type, tmp_path):
 
 def test_equal_rows_give_equal_bytes(tmp_path):
     for name in ("one", "two"):
-        write_rows(tmp_path / name, [row for row in ROWS if isinstance(row, Completion)], Completion)
+        write_rows(
+            tmp_path / name, [row for row in ROWS if isinstance(row, Completion)], Completion
+        )
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 

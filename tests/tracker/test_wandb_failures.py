@@ -42,8 +42,8 @@ def broken(*args: object, **kwargs: object) -> None:
     raise Unforeseen("the\nserver is on fire")
 
 
-def facts(folder: Path) -> RunFacts:
-    return RunFacts(run_id="dpo-9f2c", name="dpo", group=None, folder=folder, config={"seed": 0})
+def facts(folder: Path, run_id: str = "dpo-9f2c") -> RunFacts:
+    return RunFacts(run_id=run_id, name="dpo", group=None, folder=folder, config={"seed": 0})
 
 
 def use(tracker: Tracker, folder: Path) -> None:
@@ -63,7 +63,7 @@ def use(tracker: Tracker, folder: Path) -> None:
         )
         tracker.summary({"cost/tokens": 1.0})
         time.sleep(0.05)
-    tracker.finish(0)
+    tracker.finish(3)
 
 
 @pytest.mark.parametrize("method", ["log", "define_metric", "log_artifact", "finish"])
@@ -83,7 +83,7 @@ def test_a_failure_ends_tracking_with_one_warning(
     monkeypatch.undo()
     client.teardown()
     if method != "finish":
-        assert read_offline(tmp_path)[0].exit_code == 0, "the run is left open in W&B"
+        assert read_offline(tmp_path)[0].exit_code == 3, "the run is left open in W&B"
 
 
 def test_a_start_that_fails_leaves_a_run_without_tracker(
@@ -116,7 +116,7 @@ def test_a_missing_stage_does_not_stop_the_run(tmp_path: Path) -> None:
 def test_a_client_that_hangs_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tracker = wandb(facts(tmp_path), **SETTINGS | {"finish_timeout": 0.1})
+    tracker = wandb(facts(tmp_path, "hangs"), **SETTINGS | {"finish_timeout": 0.1})
     monkeypatch.setattr(client.Run, "log", lambda *args, **kwargs: time.sleep(3))
     monkeypatch.setattr(module, "MARGIN_S", 0.0)
     start = time.monotonic()
@@ -126,7 +126,9 @@ def test_a_client_that_hangs_is_left_behind(
     assert time.monotonic() - start < 2
 
 
-def test_a_killed_process_leaves_what_it_recorded(tmp_path: Path) -> None:
+def test_a_killed_cell_leaves_what_it_recorded(tmp_path: Path) -> None:
+    # The process that starts cells may track, and its run may have the same id.
+    parent = wandb(facts(tmp_path / "parent"), **SETTINGS)
     code = RUN.format(folder=str(tmp_path), settings=json.dumps(SETTINGS), guarded=True)
     code = code.replace(
         "tracker.finish(0)", "import time; time.sleep(1.5); os.kill(os.getpid(), 9)"
@@ -137,6 +139,7 @@ def test_a_killed_process_leaves_what_it_recorded(tmp_path: Path) -> None:
     (start,) = read_offline(tmp_path)
     assert start.history[0]["eval/greedy"] == 0.5
     assert start.exit_code is None
+    parent.finish(0)
 
 
 def test_wandb_is_not_imported_before_it_is_asked_for() -> None:
