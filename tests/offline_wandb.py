@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,24 @@ class Start:
     exit_code: int | None = None
 
 
-def read_offline(folder: Path) -> list[Start]:
-    """Every start recorded under `folder`/wandb, in order."""
-    return [_read(log) for log in sorted((folder / "wandb").glob("*/run-*.wandb"))]
+def read_offline(folder: Path, *, ended: bool = True) -> list[Start]:
+    """Every start recorded under `folder`/wandb, in order.
+
+    With `ended`, waits for the end of each: a run's finish() returns before its file is flushed.
+    """
+    deadline = time.monotonic() + 10
+    while True:
+        starts = [_read(log) for log in sorted((folder / "wandb").glob("*/run-*.wandb"))]
+        if not ended or all(start.exit_code is not None for start in starts):
+            return starts
+        assert time.monotonic() < deadline, f"a W&B run in {folder} has no end"
+        time.sleep(0.05)
 
 
 def _read(log: Path) -> Start:
     command = [get_core_path(), "leet", "inspect", "--no-observability", "--json"]
     command += ["--run-file", str(log), str(log.parent.parent)]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
     start = Start()
     for record in map(json.loads, lines):
         body = record[record["type"]]

@@ -24,6 +24,7 @@ RANKS = {
     "model": 40,
     "store": 30,
     "arithmetic": 25,
+    "table": 25,
     "gate": 25,
     "batches": 20,
     "rows": 20,

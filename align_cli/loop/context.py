@@ -105,13 +105,16 @@ class Loop:
         lines = {**metrics, **costs, "time/seconds": seconds, "time/shared": float(shared)}
         self.journal.append(lines, round_number=round_number, stage=place)
         self.spent_seconds[place] = self.spent_seconds.get(place, 0.0) + seconds
+        made_from = list(inputs.values())
         for name, record in records.items():
             full = where if name == place else f"{where}/{name}"
             self.artifacts[record.content] = full
-            self._tell_tracker(full, stages[name], record, inputs)
+            self._tell_tracker(full, stages[name], record, tuple(made_from))
+            # What lies at one place was made in this order, each from those before it.
+            made_from.append(record.content)
 
     def _tell_tracker(
-        self, name: str, stage: Stage, record: Record, inputs: Mapping[str, str]
+        self, name: str, stage: Stage, record: Record, inputs: tuple[str, ...]
     ) -> None:
         self.tracker.artifact(
             StageArtifact(
@@ -120,7 +123,7 @@ class Loop:
                 fingerprint=record.content,
                 folder=stage.folder,
                 rows=record.rows_out,
-                inputs=tuple(inputs.values()),
+                inputs=inputs,
                 metadata={"made_from": record.fingerprint, "cost": dict(record.cost)},
             )
         )

@@ -69,7 +69,7 @@ def evaluate(
     metrics = stage.record.metrics
     loop.conclude(
         "6_scores",
-        {"scores": stage, "completions": drawn, "labels": labelled},
+        {"completions": drawn, "labels": labelled, "scores": stage},
         round_number=number,
         metrics=metrics,
         inputs={"policy": policy.content, "prompts": prompts_stage.record.content},

@@ -7,7 +7,7 @@ from itertools import chain
 from align_cli.seeds import derive
 
 BUCKET = 16
-"""Batches that are sorted by length together."""
+"""Batches that are sorted by length together, at most; never more than an epoch has."""
 
 
 def batches(
@@ -19,8 +19,9 @@ def batches(
     and each run is sorted by length, cut into batches, and those are shuffled. So every example
     comes once an epoch, and padding is short. Batch k is the same wherever the iteration starts.
     """
-    span = BUCKET * batch
-    window, skip = divmod(start, BUCKET)
+    bucket = max(1, min(BUCKET, len(lengths) // batch))
+    span = bucket * batch
+    window, skip = divmod(start, bucket)
     while True:
         taken = _stream(len(lengths), seed, window * span, (window + 1) * span)
         taken.sort(key=lambda example: lengths[example])

@@ -159,7 +159,7 @@ def judge(question: dict[str, Any]) -> dict[str, Any]:
     text = question["answer"]
     answer = anywhere(text) if question["anywhere"] else read(text)
     right = equal(gold, answer, strict=question["strict"])
-    return {"right": right, "name": answer.name}
+    return {"right": right, "name": gold.name if right else answer.name}
 
 
 def equal(gold: Reading, answer: Reading, *, strict: bool) -> bool:

@@ -147,17 +147,22 @@ def test_half_precision_weights_are_scored_in_single_precision(tiny):
     assert logps_BT[0][mask_BT[0]].tolist() == pytest.approx(wanted, abs=0.05)
 
 
-def test_gradients_reach_the_weights_and_padding_adds_none(tiny):
+def test_gradients_are_those_of_the_sequence_alone(tiny):
     network = tiny("llama")
 
-    def gradient(prompts, completions, row):
+    def gradients(logp):
         network.zero_grad()
-        sequence_logps(network, prompts, completions)[row].backward()
-        return network.lm_head.weight.grad.clone()
+        logp.backward()
+        return [weight.grad.clone() for weight in network.parameters()]
 
-    alone = gradient(PROMPTS[:1], COMPLETIONS[:1], 0)
-    assert alone.abs().max() > 0
-    torch.testing.assert_close(gradient(PROMPTS, COMPLETIONS, 0), alone, atol=1e-5, rtol=1e-4)
+    made = gradients(sequence_logps(network, PROMPTS, COMPLETIONS)[1])
+    ids_1T = torch.tensor([[*PROMPTS[1], *COMPLETIONS[1]]])
+    logps_TV = network(ids_1T).logits[0].log_softmax(-1)
+    start, end = len(PROMPTS[1]), ids_1T.shape[1]
+    wanted = gradients(sum(logps_TV[at - 1, ids_1T[0, at]] for at in range(start, end)))
+    for one, other in zip(made, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    assert max(float(weight.abs().max()) for weight in wanted) > 0.1
 
 
 def test_padding_and_masks_written_out():

@@ -236,6 +236,21 @@ def test_every_kind_of_file_says_the_same(tmp_path):
     assert all(each == asked["jsonl"] for each in asked.values())
 
 
+def test_a_gold_that_is_not_a_number_in_a_column_of_numbers_is_missing(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = {"question": ["a", "b", "c"], "answer": [1.0, float("nan"), None]}
+    pq.write_table(pa.table(rows), tmp_path / "t.parquet")
+    other = write(tmp_path / "h.jsonl", sums(2))
+    prompts = ask(tmp_path / "t.parquet", heldout_path=str(other), prompts_per_round=3)
+    assert sorted((p.messages[0].content, p.gold) for p in prompts) == [
+        ("a", "1"),
+        ("b", None),
+        ("c", None),
+    ]
+
+
 def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "t.csv").write_text("question,answer\n1+1,2\n1+2\n")
     with pytest.raises(RowError, match=r"t\.csv:3 has fewer cells than the 2 columns"):

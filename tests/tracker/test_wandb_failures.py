@@ -136,7 +136,7 @@ def test_a_killed_cell_leaves_what_it_recorded(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     ended = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
     assert ended.returncode == -9
-    (start,) = read_offline(tmp_path)
+    (start,) = read_offline(tmp_path, ended=False)
     assert start.history[0]["eval/greedy"] == 0.5
     assert start.exit_code is None
     parent.finish(0)
@@ -268,14 +268,21 @@ def test_who_decides_the_mode(
     said: str | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    given: list[client.Settings] = []
+
+    def setup(settings: client.Settings) -> SimpleNamespace:
+        given.append(settings)
+        return SimpleNamespace(settings=settings)
+
     def login(**asked: bool) -> bool:
         assert asked == {"prompt": False, "verify": False}
+        assert given[-1].mode == "online", "login() refuses where the settings say offline"
         if isinstance(logged_in, Exception):
             raise logged_in
         return logged_in
 
     monkeypatch.setattr(client, "login", login)
-    monkeypatch.setattr(client, "setup", lambda settings: SimpleNamespace(settings=settings))
+    monkeypatch.setattr(client, "setup", setup)
     monkeypatch.delenv("WANDB_MODE")
     if environment:
         monkeypatch.setenv("WANDB_MODE", environment)

@@ -174,6 +174,21 @@ def test_a_resumed_run_is_the_same_run_and_its_history_goes_on(tmp_path: Path) -
     assert steps == list(range(8)), "the server drops or mixes history steps that come twice"
 
 
+def test_two_runs_in_one_process_stay_two(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    trackers = [
+        wandb(replace(facts(folder), run_id=f"cell-{folder.name}"), **SETTINGS)
+        for folder in folders
+    ]
+    for value, tracker in enumerate(trackers):
+        tracker.metrics({"eval/greedy": float(value)}, round_number=0, step=None)
+    for tracker in trackers:
+        tracker.finish(0)
+    starts = [start for folder in folders for start in read_offline(folder)]
+    assert [start.run["run_id"] for start in starts] == ["cell-a", "cell-b"]
+    assert [start.history[0]["eval/greedy"] for start in starts] == [0.0, 1.0]
+
+
 def test_nothing_is_collected_that_was_not_given(tmp_path: Path) -> None:
     tracker = wandb(facts(tmp_path), **SETTINGS)
     tracker.metrics({"eval/greedy": 0.6}, round_number=0, step=None)

@@ -1,7 +1,7 @@
 """Supervised training: the loss that is written down, seeded batches, resumed equals straight."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -41,6 +41,15 @@ def demonstration(question: str, answer: str) -> Demonstration:
 
 
 ROWS = [demonstration(f"{n}+{n}", "=" + "ab" * (1 + n % 3)) for n in range(10)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two threads spend more time waiting for one another than computing at this size."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -138,11 +147,11 @@ def test_what_cannot_be_trained_is_refused(
 
     with pytest.raises(NothingToTrain):
         refused([])
-    with pytest.raises(ConfigError, match="1 of 11 demonstrations are longer .* 24 tokens"):
+    with pytest.raises(ConfigError, match=r"1 of 11 demonstrations are longer .* 24 tokens"):
         refused([*ROWS, demonstration("1+1", "=" * 40)])
     settings = {name: getattr(PLAN, name) for name in PLAN.__slots__}
     assert sft_plan(**settings) == PLAN
-    with pytest.raises(ConfigError, match="train.batch 4 is not a multiple"):
+    with pytest.raises(ConfigError, match=r"train\.batch 4 is not a multiple"):
         sft_plan(**{**settings, "micro_batch": 3})
 
 

@@ -97,6 +97,10 @@ def test_equal_answers_are_right_and_share_a_name(judge):
         if label.right is not True or label.score != 1.0 or label.clean_right is not True
     ]
     assert not wrong
+    names = [label.answer for label in judge(math, rows, **MATH)]
+    assert names == [
+        label.answer for label in judge(math, [(g, f"#### {g}") for g, _ in EQUAL], **MATH)
+    ]
     rows = [(gold, rf"\boxed{{{answer}}}") for gold, answer in EQUAL]
     assert all(label.right for label in judge(math, rows, **MATH))
 
