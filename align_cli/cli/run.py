@@ -38,7 +38,7 @@ def sft(context: typer.Context, words: SftWords = None) -> None:
 
     def task(job: "Job") -> None:
         from align_cli.report.progress import reporter_for
-        from align_cli.train.sft import run_sft
+        from align_cli.loop.warm_start import run_sft
 
         run_sft(job.config, reporter_for(progress()))
 

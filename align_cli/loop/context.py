@@ -94,6 +94,7 @@ class Loop:
         Several stages at one place (the passes of a sampler) lie in a folder by name.
         """
         where = f"{round_name(round_number)}/{place}"
+        self.renew(place, stages, round_number=round_number)
         records = {name: stage.record for name, stage in stages.items()}
         for name, stage in stages.items():
             self.folder.link(where if name == place else f"{where}/{name}", stage)
@@ -112,6 +113,20 @@ class Loop:
             self._tell_tracker(full, stages[name], record, tuple(made_from))
             # What lies at one place was made in this order, each from those before it.
             made_from.append(record.content)
+
+    def renew(self, place: str, stages: Mapping[str, Stage], *, round_number: int | None) -> None:
+        """Drop what the folder tells of `place` if it tells of other work than these stages.
+
+        That is so where a run goes on after its code, its sources or a library have changed.
+        """
+        where = f"{round_name(round_number)}/{place}"
+        facts = self.folder.facts(where)
+        wanted = {name: stage.fingerprint for name, stage in stages.items()}
+        if facts is None or wanted == {n: f["fingerprint"] for n, f in facts["stages"].items()}:
+            return
+        self.reporter.say(f"{where} is made again: code, source files or libraries have changed")
+        self.folder.forget(where)
+        self.journal.forget(round_number, place)
 
     def _tell_tracker(
         self, name: str, stage: Stage, record: Record, inputs: tuple[str, ...]

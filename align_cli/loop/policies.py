@@ -76,6 +76,8 @@ def train_policy(
         "trainer": fingerprint.of_code("align_cli.train.preference.train_pairs"),
         "versions": loop.versions,
     }
+    planned = loop.store.stage("policy", {"kind": "policy", **facts})
+    loop.renew("5_policy", {"5_policy": planned}, round_number=number)
     stage = loop.make("policy", facts, work)
     for step, metrics in _read_steps(stage.folder / STEPS):
         loop.journal.append(metrics, round_number=number, stage="5_policy", step=step)

@@ -63,6 +63,13 @@ class Journal:
         if self.mirror is not None:
             self.mirror(metrics, round_number, step)
 
+    def forget(self, round_number: int | None, stage: str) -> None:
+        """Drop every line of a stage."""
+        kept = {key: line for key, line in self._lines.items() if key[:2] != (round_number, stage)}
+        if len(kept) < len(self._lines):
+            self._lines = kept
+            self._rewrite()
+
     def forget_steps(self, round_number: int, stage: str, *, after: int) -> None:
         """Drop training steps beyond the checkpoint that training goes on from."""
         doomed = [

@@ -84,6 +84,15 @@ class RunFolder:
         if not file.exists():
             write_text(file, json.dumps(facts, indent=1, allow_nan=False))
 
+    def forget(self, place: str) -> None:
+        """Take back what was noted, and the links, of a place whose work is no longer the same."""
+        (self.path / f"{place}.json").unlink(missing_ok=True)
+        here = self.path / place
+        links = [here] if here.is_symlink() else list(here.glob("*"))
+        for link in links:
+            if link.is_symlink():
+                link.unlink()
+
     def facts(self, place: str) -> dict[str, Any] | None:
         """What `note` wrote, or None where the stage is not finished."""
         file = self.path / f"{place}.json"

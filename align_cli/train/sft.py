@@ -145,8 +145,6 @@ def train_sft(
             optimiser, learning_rate=learning_rate, clip_norm=plan.clip_norm, where=where
         )
         _count(model, batch, cost)
-        if done % plan.checkpoint_every == 0 and done < plan.steps:
-            save_training(work, model.network, optimiser, done)
         on_step(
             SftStep(
                 done=done,
@@ -156,6 +154,9 @@ def train_sft(
                 tokens=tokens,
             )
         )
+        # A step is told before it is kept: killed in between, it is taken and told again.
+        if done % plan.checkpoint_every == 0 and done < plan.steps:
+            save_training(work, model.network, optimiser, done)
     return cost
 
 

@@ -77,6 +77,13 @@ def test_a_reader_that_stops_early_is_no_error(tmp_path: Path) -> None:
     assert process.wait() == 0
 
 
+def test_hydras_report_on_the_defaults_passes_through(tmp_path: Path) -> None:
+    done, _ = align(["run", "--info", "defaults", "loss=squaredpo"], tmp_path)
+    assert done.returncode == 0
+    assert "loss/squaredpo" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
     program = (
         "import align_cli.cli.run as r, align_cli.cli, time\n"

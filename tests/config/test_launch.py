@@ -119,8 +119,6 @@ def test_hydras_own_pages_pass_through(world: Path, capsys: pytest.CaptureFixtur
     seen: list[Job] = []
     launch(["--cfg", "job", "loss.beta=0.7"], seen.append)
     assert "beta: 0.7" in capsys.readouterr().out
-    launch(["--info", "defaults"], seen.append)
-    assert "experiment" in capsys.readouterr().out
     assert seen == []
     assert files(world) == set()
 

@@ -53,3 +53,14 @@ def test_the_mirror_hears_only_what_is_new(tmp_path):
         journal = Journal(tmp_path / "m.jsonl", mirror=lambda *line: heard.append(line))
         journal.append({"a": 1.0}, round_number=0, stage="4_pairs")
     assert heard == [({"a": 1.0}, 0, None)]
+
+
+def test_a_stage_can_be_forgotten(tmp_path):
+    journal = Journal(tmp_path / "m.jsonl")
+    for number in (0, 1):
+        journal.append({"a": 1.0}, round_number=number, stage="5_policy", step=0)
+        journal.append({"a": 2.0}, round_number=number, stage="5_policy")
+        journal.append({"a": 3.0}, round_number=number, stage="6_scores")
+    journal.forget(1, "5_policy")
+    left = [(entry["round"], entry["stage"]) for entry in lines(tmp_path / "m.jsonl")]
+    assert left == [(0, "5_policy"), (0, "5_policy"), (0, "6_scores"), (1, "6_scores")]

@@ -29,8 +29,8 @@ SETTINGS: dict[str, Any] = {
     "group": None,
     "tags": (),
     "weights": "reference",
-    "start_timeout": 1.0,
-    "finish_timeout": 1.0,
+    "start_timeout": 10.0,
+    "finish_timeout": 10.0,
 }
 
 
@@ -130,9 +130,7 @@ def test_a_killed_cell_leaves_what_it_recorded(tmp_path: Path) -> None:
     # The process that starts cells may track, and its run may have the same id.
     parent = wandb(facts(tmp_path / "parent"), **SETTINGS)
     code = RUN.format(folder=str(tmp_path), settings=json.dumps(SETTINGS), guarded=True)
-    code = code.replace(
-        "tracker.finish(0)", "import time; time.sleep(1.5); os.kill(os.getpid(), 9)"
-    )
+    code = code.replace("tracker.finish(0)", "import time; time.sleep(2); os.kill(os.getpid(), 9)")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     ended = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
     assert ended.returncode == -9
@@ -207,7 +205,7 @@ def play(tmp_path: Path, server: socket.socket) -> Play:
         }
         code = RUN.format(
             folder=str(tmp_path / "run"),
-            settings=json.dumps(SETTINGS | {"mode": mode}),
+            settings=json.dumps(SETTINGS | {"mode": mode, "start_timeout": 1.0}),
             guarded=guarded,
         )
         ours, theirs = pty.openpty()

@@ -123,8 +123,8 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(
     resumed = fresh()
     steps = train(resumed, tmp_path / "work")
     assert bits(resumed) == bits(straight)
-    begun = (killed_after - killed_after % 2) if killed_after < 7 else 6
-    assert steps == all_steps[begun:]
+    # Killed while it tells of a step, which is then not in the checkpoint.
+    assert steps == all_steps[(killed_after - 1) // 2 * 2 :]
 
 
 def test_training_learns(fresh: Callable[[], LanguageModel], tmp_path: Path) -> None:

@@ -1,0 +1,232 @@
+"""Engine native against `transformers.generate`: tokens/s in one run, and one distribution.
+
+Run it by hand from the repository root, on an idle machine:
+
+    python tests/benchmarks/bench_native_engine.py [REPEATS]
+
+256 prompts x 8 answers at temperature 1, ended by the model itself or at 64 tokens. Both take turns,
+so that what else the machine does falls on both; `generate` gets the fastest of four batch sizes,
+prompts sorted by length, left padding and bfloat-free float32 like its rival. It does not return
+log-probs; native does. The bar is a median ratio of 3.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from align_cli.engine.native import native
+from align_cli.model.language_model import LanguageModel
+from align_cli.rows import Decoding, Draw, Message
+from align_cli.seeds import derive
+from align_cli.task.arithmetic import arithmetic
+
+TINY = Path(__file__).resolve().parents[2] / "align_cli" / "policy" / "tiny"
+PROMPTS, SAMPLES, MAX_NEW, BAR = 256, 8, 64, 3.0
+PERMUTATIONS = 200
+
+Answers = list[list[tuple[int, ...]]]
+"""[prompt][sample] -> token ids, the stop token included."""
+
+
+class RandomTokenizer:
+    """Enough of a tokenizer for a model without text: four of its 100 tokens stop."""
+
+    eos_token_id, pad_token_id = 0, 99
+
+
+def load() -> tuple[LanguageModel, list[tuple[int, ...]]]:
+    """The bundled policy and 256 of its problems; without it, a random model of that size."""
+    if (TINY / "model.safetensors").exists():
+        model = LanguageModel.load(TINY, device="cpu")
+        problems = arithmetic(
+            "train", 0, 0, prompts_per_round=PROMPTS, heldout_prompts=1,
+            min_steps=2, max_steps=4, first_max=20,
+        )  # fmt: skip
+        return model, [model.encode_prompt(problem.messages) for problem in problems]
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=100, hidden_size=128, intermediate_size=512, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=256,
+        eos_token_id=[0, 1, 2, 3], pad_token_id=99, initializer_range=0.1,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    prompts = [tuple(rng.integers(4, 99, rng.integers(6, 14)).tolist()) for _ in range(PROMPTS)]
+    return LanguageModel(LlamaForCausalLM(config).eval(), RandomTokenizer()), prompts
+
+
+def by_native(model: LanguageModel, prompts: Sequence[tuple[int, ...]], repeat: int) -> Answers:
+    how, ask = Decoding(max_new_tokens=MAX_NEW), (Message("user", ""),)
+    names = [(f"p{i}", j) for i in range(len(prompts)) for j in range(SAMPLES)]
+    made = native(
+        [Draw(prompt_id=name, index=j, messages=ask, decoding=how) for name, j in names],
+        [prompt for prompt in prompts for _ in range(SAMPLES)],
+        [derive(repeat, name, j) for name, j in names],
+        model,
+        lambda rows, tokens: None,
+        rows=1024,
+    )
+    ids = [out.token_ids for out in made]
+    return [ids[at : at + SAMPLES] for at in range(0, len(ids), SAMPLES)]
+
+
+def by_generate(
+    model: LanguageModel, prompts: Sequence[tuple[int, ...]], repeat: int, batch: int
+) -> Answers:
+    torch.manual_seed(repeat)
+    pad = model.tokenizer.pad_token_id
+    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+    found: Answers = [[] for _ in prompts]
+    for start in range(0, len(order), batch):
+        places = order[start : start + batch]
+        width = max(len(prompts[place]) for place in places)
+        gaps = [width - len(prompts[place]) for place in places]
+        ids = [[pad] * gap + [*prompts[place]] for gap, place in zip(gaps, places, strict=True)]
+        mask = [[0] * gap + [1] * (width - gap) for gap in gaps]
+        out = model.network.generate(
+            torch.tensor(ids), attention_mask=torch.tensor(mask), do_sample=True, temperature=1.0,
+            top_k=0, top_p=1.0, num_return_sequences=SAMPLES, max_new_tokens=MAX_NEW,
+            eos_token_id=list(model.stop_ids), pad_token_id=pad,
+        )  # fmt: skip
+        for row, answer in enumerate(out[:, width:].tolist()):
+            ends = [at for at, token in enumerate(answer) if token in model.stop_ids]
+            length = ends[0] + 1 if ends else len(answer)
+            found[places[row // SAMPLES]].append(tuple(answer[:length]))
+    return found
+
+
+def timed(work: Callable[[], Answers]) -> tuple[float, Answers]:
+    """Tokens per second, and the answers."""
+    start = time.perf_counter()
+    answers = work()
+    seconds = time.perf_counter() - start
+    return sum(len(one) for many in answers for one in many) / seconds, answers
+
+
+def race(
+    model: LanguageModel, prompts: Sequence[tuple[int, ...]], repeats: int
+) -> tuple[Answers, Answers]:
+    """Print the speeds; the answers of all repeats, joined by prompt."""
+    sizes = (16, 32, 64, 128)
+    timed(lambda: by_native(model, prompts, 0))
+    timed(lambda: by_generate(model, prompts, 0, 64))
+    speeds = {size: timed(lambda: by_generate(model, prompts, 0, size))[0] for size in sizes}
+    batch = max(speeds, key=lambda size: speeds[size])
+    tried = ", ".join(f"{size}: {speed:,.0f}" for size, speed in speeds.items())
+    print(f"generate by prompts per batch [tokens/s]  {tried}  -> {batch}")
+    ours: Answers = [[] for _ in prompts]
+    theirs: Answers = [[] for _ in prompts]
+    ratios = []
+    for repeat in range(1, repeats + 1):
+        fast, answers = timed(lambda: by_native(model, prompts, repeat))
+        slow, others = timed(lambda: by_generate(model, prompts, repeat, batch))
+        for place in range(len(prompts)):
+            ours[place] += answers[place]
+            theirs[place] += others[place]
+        ratios.append(fast / slow)
+        print(f"native {fast:9,.0f}   generate {slow:9,.0f} tokens/s   ratio {ratios[-1]:.2f}")
+    low, middle, high = min(ratios), float(np.median(ratios)), max(ratios)
+    verdict = "met" if middle >= BAR else "MISSED"
+    print(f"ratio min {low:.2f}  median {middle:.2f}  max {high:.2f}   bar {BAR} {verdict}")
+    return ours, theirs
+
+
+def first_tokens(ours: Answers, theirs: Answers) -> float:
+    """p-value of a chi-square over all prompts: first tokens, native's counts against generate's."""
+    statistic, freedom = 0.0, 0
+    for mine, other in zip(ours, theirs, strict=True):
+        table = np.zeros((2, 1 + max(one[0] for one in mine + other)))
+        for row, answers in enumerate((mine, other)):
+            for one in answers:
+                table[row, one[0]] += 1
+        expected = table.sum(0) / 2
+        # Rare tokens are pooled, so that the chi-square approximation holds.
+        rare = expected < 5
+        pooled = np.column_stack([table[:, ~rare], table[:, rare].sum(1)])
+        pooled = pooled[:, pooled.sum(0) > 0]
+        if pooled.shape[1] > 1:
+            found = stats.chi2_contingency(pooled, correction=False)
+            statistic, freedom = statistic + found.statistic, freedom + found.dof
+    return float(stats.chi2.sf(statistic, freedom)) if freedom else 1.0
+
+
+def bigrams(answers: Sequence[tuple[int, ...]], size: int) -> np.ndarray:
+    """Counts of neighbouring tokens."""
+    left = [token for one in answers for token in one[:-1]]
+    right = [token for one in answers for token in one[1:]]
+    pairs = np.array(left, np.int64) * size + np.array(right, np.int64)
+    return np.bincount(pairs, minlength=size * size)
+
+
+def two_sample(mine: np.ndarray, other: np.ndarray) -> float:
+    """Chi-square distance of two tables of counts."""
+    total = mine + other
+    seen = total > 0
+    return float((((mine - other) ** 2)[seen] / total[seen]).sum())
+
+
+def permuted(
+    ours: Answers, theirs: Answers, statistic: Callable[[list, list], float]
+) -> tuple[float, float]:
+    """A statistic, and its p-value when answers to a prompt change sides at random.
+
+    Tokens of an answer are not independent, so whole answers are exchanged, within a prompt.
+    """
+    rng = np.random.default_rng(0)
+
+    def joined(sides: tuple[Answers, Answers]) -> tuple[list, list]:
+        first, second = ([one for many in side for one in many] for side in sides)
+        return first, second
+
+    def shuffled() -> tuple[Answers, Answers]:
+        left: Answers = []
+        right: Answers = []
+        for mine, other in zip(ours, theirs, strict=True):
+            both = mine + other
+            order = rng.permutation(len(both))
+            left.append([both[at] for at in order[: len(mine)]])
+            right.append([both[at] for at in order[len(mine) :]])
+        return left, right
+
+    found = statistic(*joined((ours, theirs)))
+    by_chance = [statistic(*joined(shuffled())) for _ in range(PERMUTATIONS)]
+    return found, (1 + sum(one >= found for one in by_chance)) / (1 + PERMUTATIONS)
+
+
+def compare(ours: Answers, theirs: Answers) -> None:
+    """Print p-values of "both are the same distribution"."""
+    size = 1 + max(token for many in ours + theirs for one in many for token in one)
+
+    def distance(mine: list, other: list) -> float:
+        return two_sample(bigrams(mine, size), bigrams(other, size))
+
+    def lengths(mine: list, other: list) -> float:
+        return float(stats.ks_2samp(list(map(len, mine)), list(map(len, other))).statistic)
+
+    count = sum(map(len, ours))
+    print(f"same distribution? {count} answers each; a small p would say no")
+    print(f"  first tokens by prompt, chi-square            p = {first_tokens(ours, theirs):.3f}")
+    found, p = permuted(ours, theirs, distance)
+    print(f"  bigrams, permutation within prompts           p = {p:.3f}  (chi2 {found:.0f})")
+    found, p = permuted(ours, theirs, lengths)
+    print(f"  lengths, KS, permutation within prompts       p = {p:.3f}  (D {found:.4f})")
+
+
+def main() -> None:
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    model, prompts = load()
+    weights = sum(weight.numel() for weight in model.network.parameters())
+    print(
+        f"{type(model.network).__name__}, {weights:,} parameters, torch {torch.__version__}, "
+        f"{torch.get_num_threads()} threads; {len(prompts)} prompts x {SAMPLES}"
+    )
+    compare(*race(model, prompts, repeats))
+
+
+if __name__ == "__main__":
+    main()
