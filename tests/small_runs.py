@@ -1,4 +1,4 @@
-"""Runs of the bundled world small enough for tests, in this process or in one that can be killed."""
+"""Small runs of the bundled world, in this process or in one that can be killed."""
 
 import hashlib
 import multiprocessing

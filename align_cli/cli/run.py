@@ -37,10 +37,13 @@ def sft(context: typer.Context, words: SftWords = None) -> None:
     """Warm a policy up on demonstrations: align sft recipe=tiny train.steps=3000."""
 
     def task(job: "Job") -> None:
-        from align_cli.report.progress import reporter_for
+        from align_cli.config.schema import SftConfig
         from align_cli.loop.warm_start import run_sft
+        from align_cli.report.progress import reporter_for
 
-        run_sft(job.config, reporter_for(progress()))
+        assert isinstance(job.config, SftConfig)
+        made = run_sft(job.config, reporter_for(progress()))
+        results().print(str(made.policy), markup=False, soft_wrap=True)
 
     _launch([*(words or []), *context.args], task, "sft")
 

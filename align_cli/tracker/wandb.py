@@ -35,7 +35,7 @@ def wandb(
     """Track to Weights & Biases, which can neither stop a run nor hold it up.
 
     Curves: `train/*` against the optimiser step, everything else against the round. Artifacts:
-    `KIND-RUN_ID`, one version a round, with the stages each was made from in `metadata.inputs`.
+    `KIND-RUN_ID`, one version a stage, with the stages each was made from in `metadata.inputs`.
     Whatever W&B raises becomes one warning, and tracking ends there; the run does not.
 
     Settings:

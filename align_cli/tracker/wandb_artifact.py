@@ -27,7 +27,7 @@ class StageLog:
         local artifact is the one written here, and it is acted upon when the run is uploaded.
         """
         artifact = self._build(stage)
-        aliases = [round_alias(stage)] if round_alias(stage) else []
+        aliases = [alias(stage)]
         if stage.kind == "scores":  # Nothing is made from scores.
             self._run.log_artifact(artifact, aliases=aliases)
         else:
@@ -71,20 +71,19 @@ class StageLog:
                 "fingerprint": None if is_name else given,
                 "artifact": None,
             }
-        version = round_alias(stage) or "latest"
         return {
             "name": stage.name,
             "fingerprint": stage.fingerprint,
-            "artifact": f"{self._collection(stage)}:{version}",
+            "artifact": f"{self._collection(stage)}:{alias(stage)}",
         }
 
     def _collection(self, stage: StageArtifact) -> str:
         return f"{stage.kind}-{self._run_id}"
 
 
-def round_alias(stage: StageArtifact) -> str:
-    """`round_00/2_completions` is version `round_00` of the run's completions."""
-    return stage.name.rpartition("/")[0].replace("/", "-")
+def alias(stage: StageArtifact) -> str:
+    """The version's name: a round may have several stages of a kind, so the whole of the name."""
+    return stage.name.replace("/", "-")
 
 
 def files(folder: Path) -> list[Path]:

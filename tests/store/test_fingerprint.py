@@ -7,7 +7,13 @@ import pytest
 
 from align_cli.store import fingerprint
 
-CODE = '"""Doc."""\nfrom {package}.part import two\n\ndef one(x, *, a):\n    """Doc."""\n    return two(x) + a\n'
+CODE = '''"""Doc."""
+from {package}.part import two
+
+def one(x, *, a):
+    """Doc."""
+    return two(x) + a
+'''
 PART = "def two(x):\n    return 2 * x\n"
 
 

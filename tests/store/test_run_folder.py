@@ -55,8 +55,8 @@ def test_two_processes_do_not_share_a_folder(tmp_path):
         "import sys; from pathlib import Path; from align_cli.store.run_folder import RunFolder\n"
         "from align_cli.errors import AlignError\n"
         "try:\n"
-        "    with RunFolder.opened(Path(sys.argv[1]), config_text='', identity={}, environment={}):\n"
-        "        pass\n"
+        "    facts = dict(config_text='', identity={}, environment={})\n"
+        "    with RunFolder.opened(Path(sys.argv[1]), **facts): pass\n"
         "except AlignError as error: print(error)"
     )
     with opened(tmp_path / "a"):
@@ -70,7 +70,7 @@ def test_two_processes_do_not_share_a_folder(tmp_path):
 def test_a_place_that_cannot_be_written_is_said(tmp_path, place):
     (tmp_path / "file").write_text("")
     path = tmp_path / place
-    with pytest.raises(AlignError, match="cannot be written.*outputs="), opened(path):
+    with pytest.raises(AlignError, match=r"cannot be written.*outputs="), opened(path):
         pass
 
 

@@ -69,7 +69,7 @@ def test_a_changed_shard_is_refused(tmp_path):
     stage = made(Store(tmp_path))
     file = stage.folder / "pairs-00001.parquet"
     (stage.folder / "pairs-00000.parquet").replace(file)
-    with pytest.raises(CorruptStage, match="pairs-00001.parquet is not what was written"):
+    with pytest.raises(CorruptStage, match=r"pairs-00001\.parquet is not what was written"):
         stage.read("pairs-00001", Pair)
     with pytest.raises(CorruptStage, match="pairs-00000"):
         stage.read("pairs-00000", Pair)

@@ -11,24 +11,25 @@ from align_cli.rows import Completion, Label, Message, Pair, PairReference, Prom
 from align_cli.store.tables import read_rows, schema_of, write_rows
 
 MESSAGES = (Message("user", "7+8"), Message("assistant", "7+8=16#16"), Message("user", "Again"))
+TOLD = {"prompt_id": "p", "policy": "c", "prompt_tokens": 9}
 ROWS = [
     Prompt(id="a" * 16, messages=MESSAGES, gold=None, source="s:1", stratum="2 steps"),
     Completion(
-        prompt_id="p", index=3, text="7+8=15#15", token_ids=(1, 2, 50_256), logps=(-0.5, -1.25, -0.0),
-        finish="stop", policy="c", author="current", kind="corrected", corrects=1, messages=MESSAGES,
-        prompt_logp=-3.75, prompt_tokens=9, seed=2**64 - 1, temperature=1.0, top_p=0.9, top_k=0,
-        max_new_tokens=64,
+        **TOLD, index=3, text="7+8=15#15", token_ids=(1, 2, 50_256), logps=(-0.5, -1.25, -0.0),
+        finish="stop", author="current", kind="corrected", corrects=1, messages=MESSAGES,
+        prompt_logp=-3.75, seed=2**64 - 1, temperature=1.0, top_p=0.9, top_k=0, max_new_tokens=64,
     ),
     Completion(
-        prompt_id="p", index=0, text="", token_ids=(7,), logps=(-2.0,), finish="length", policy="c",
+        **TOLD, index=0, text="", token_ids=(7,), logps=(-2.0,), finish="length",
         author="initial", kind="natural", corrects=None, messages=None, prompt_logp=None,
-        prompt_tokens=9, seed=0, temperature=0.0, top_p=1.0, top_k=5, max_new_tokens=1,
+        seed=0, temperature=0.0, top_p=1.0, top_k=5, max_new_tokens=1,
     ),
     Label(prompt_id="p", index=4, verdict="timeout", detail="5 s"),
     Label(prompt_id="p", index=0, score=1.0, right=True, answer="15", clean_score=0.0,
           clean_right=False),
     Pair(prompt_id="p", chosen=0, rejected=2, margin=1.5, kind="natural"),
-    PairReference(prompt_id="p", round=1, chosen=0, rejected=2, chosen_logp=-9.1, rejected_logp=-3.3),
+    PairReference(prompt_id="p", round=1, chosen=0, rejected=2, chosen_logp=-9.1,
+                  rejected_logp=-3.3),
     Score(prompt_id="p", stratum="", greedy_right=None, samples=0, right=0, unscored=4,
           majority_right=None, length_tokens=3.5, truncated=1),
 ]  # fmt: skip

@@ -95,9 +95,9 @@ def test_an_offline_run_reads_back_with_every_round_and_every_stages_inputs(tmp_
 
     logged = [(a["type"], a["name"], set(a["aliases"])) for a in start.artifacts]
     assert logged == [
-        (kind, f"{kind}-dpo-9f2c", {f"round_{number:02d}", "latest"})
+        (kind, f"{kind}-dpo-9f2c", {f"round_{number:02d}-{place}_{kind}", "latest"})
         for number in range(2)
-        for kind, _ in STAGES
+        for place, (kind, _) in enumerate(STAGES, start=1)
     ]
     for artifact in start.artifacts:
         number = int(artifact["metadata"]["name"][6:8])
@@ -106,7 +106,7 @@ def test_an_offline_run_reads_back_with_every_round_and_every_stages_inputs(tmp_
             {
                 "name": f"round_{number:02d}/{name}",
                 "fingerprint": f"fp-{number}-{name[2:]}",
-                "artifact": f"{name[2:]}-dpo-9f2c:round_{number:02d}",
+                "artifact": f"{name[2:]}-dpo-9f2c:round_{number:02d}-{name}",
             }
             for name in of_kind[artifact["type"]]
         ]
@@ -156,6 +156,22 @@ def test_an_input_that_was_not_logged_is_named_as_far_as_known(tmp_path: Path) -
         {"name": "start/policy", "fingerprint": None, "artifact": None},
         {"name": None, "fingerprint": "9f2c", "artifact": None},
     ]
+
+
+def test_two_stages_of_a_kind_in_a_round_are_told_apart(tmp_path: Path) -> None:
+    tracker = wandb(facts(tmp_path), **SETTINGS)
+    drawn = stage(tmp_path, 0, 1)
+    passes = [f"{drawn.name}/pass_{number}" for number in range(2)]
+    for number, name in enumerate(passes):
+        tracker.artifact(replace(drawn, name=name, fingerprint=f"fp-{number}"))
+    tracker.artifact(replace(stage(tmp_path, 0, 2), inputs=(passes[0], "fp-1")))
+    tracker.finish(0)
+    (start,) = read_offline(tmp_path)
+    assert [entry["artifact"] for entry in start.artifacts[-1]["metadata"]["inputs"]] == [
+        f"completions-dpo-9f2c:round_00-2_completions-pass_{number}" for number in range(2)
+    ]
+    for number in range(2):
+        assert f"round_00-2_completions-pass_{number}" in start.artifacts[number]["aliases"]
 
 
 def test_a_resumed_run_is_the_same_run_and_its_history_goes_on(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """One round of preference optimisation against naive computation, accumulation and interruption."""
 
 from dataclasses import replace
+from itertools import chain
 
 import pytest
 import torch
@@ -85,7 +86,7 @@ def weights(model):
 def test_every_epoch_visits_every_pair_once():
     order = batch_order(10, replace(PLAN, epochs=3, batch_pairs=4), seed=1, round_number=2)
     assert [len(batch) for batch in order] == [4, 4, 2] * 3
-    epochs = [sum(order[at : at + 3], []) for at in (0, 3, 6)]
+    epochs = [list(chain(*order[at : at + 3])) for at in (0, 3, 6)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert epochs[0] != epochs[1]
     assert order == batch_order(10, replace(PLAN, epochs=3), seed=1, round_number=2)
