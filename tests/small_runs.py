@@ -58,7 +58,7 @@ def attempt(outputs: Path, log: Path, kill_at: int | None, words: Sequence[str] 
 
 
 def _child(outputs: Path, log: Path, kill_at: int | None, words: tuple[str, ...]) -> None:
-    from align_cli.loop.policies import _Trail
+    from align_cli.loop.trail import Trail
     from align_cli.report.reporter import Silent
     from align_cli.store.stage import Stage
 
@@ -72,7 +72,7 @@ def _child(outputs: Path, log: Path, kill_at: int | None, words: tuple[str, ...]
         if count == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    move, write, step, advance = os.replace, Stage.write, _Trail.step, Silent.advance
+    move, write, step, advance = os.replace, Stage.write, Trail.step, Silent.advance
 
     def watched_move(source: Any, target: Any, **more: Any) -> None:
         event("before-move")
@@ -92,5 +92,5 @@ def _child(outputs: Path, log: Path, kill_at: int | None, words: tuple[str, ...]
         advance(self, *more)
 
     os.replace = watched_move
-    Stage.write, _Trail.step, Silent.advance = watched_write, watched_step, watched_advance
+    Stage.write, Trail.step, Silent.advance = watched_write, watched_step, watched_advance
     run_small(outputs, *words)

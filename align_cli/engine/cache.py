@@ -65,7 +65,7 @@ class Memory(Protocol):
         """Rows `movers` take the places `holes`; of all rows the first `left` remain."""
 
 
-class SlotLayer(DynamicLayer):  # type: ignore[no-untyped-call]
+class SlotLayer(DynamicLayer):
     """One layer's keys and values in slots allocated ahead: a step writes one slot, copies none.
 
     Rows from `rows` on and slots from `length` on mean nothing.

@@ -52,7 +52,8 @@ class Loop:
     name: str
     seed: int
     parts: Mapping[str, Part]
-    plan: Plan
+    schedule: Plan | None
+    """None where nothing is scheduled: a warm start has no rounds."""
     store: Store
     folder: RunFolder
     journal: Journal
@@ -64,6 +65,12 @@ class Loop:
     artifacts: dict[str, str] = field(default_factory=dict)
     """{content fingerprint: place}, for naming a stage's inputs."""
     spent_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the rounds."""
+        assert self.schedule is not None, "this command has no rounds"
+        return self.schedule
 
     def load(self, policy: PolicyRef) -> LanguageModel:
         """A checkpoint in memory, on the run's device."""

@@ -1,17 +1,15 @@
 """Stage 5: the policy a run starts from, and the policy a round of training makes."""
 
-import json
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.sources import stamp
+from align_cli.loop.trail import STEPS, WORK, Trail, read_steps
 from align_cli.loop.training_set import TrainingSet
 from align_cli.rows import PairReference
 from align_cli.store import fingerprint
@@ -19,8 +17,6 @@ from align_cli.store.cost import Cost, measured
 from align_cli.store.stage import Stage
 from align_cli.train.preference import Task, pair_metrics, pair_tensors, train_pairs
 
-WORK = "work"
-STEPS = "steps.jsonl"
 NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "replay",
                 "replay_rounds", "checkpoint_every"}  # fmt: skip
 """Settings of the plan that reach the trained weights only through its inputs, or not at all."""
@@ -79,7 +75,7 @@ def train_policy(
     planned = loop.store.stage("policy", {"kind": "policy", **facts})
     loop.renew("5_policy", {"5_policy": planned}, round_number=number)
     stage = loop.make("policy", facts, work)
-    for step, metrics in _read_steps(stage.folder / STEPS):
+    for step, metrics in read_steps(stage.folder / STEPS):
         loop.journal.append(metrics, round_number=number, stage="5_policy", step=step)
     inputs = {"policy": start.content, "pairs": pairs.stage_content}
     if references is not None:
@@ -108,7 +104,7 @@ def _train(
         model = loop.load(start)
         rows = None if references is None else references.read_all("reference", PairReference)
         task = Task(pairs.examples(model), rows, loop.parts["loss"], loop.plan, loop.seed, number)
-        trail = _Trail(loop, number, steps)
+        trail = Trail(loop, number, steps)
         spent = train_pairs(model, task, work=work, on_start=trail.start, on_step=trail.step)
         metrics = _displacement(model.network, task, model, spent)
         model.save(stage.folder)
@@ -118,39 +114,6 @@ def _train(
         rows_in=len(pairs.rows), rows_out=len(pairs.rows), metrics=metrics, extra_cost=cost
     )
     loop.reporter.end("")
-
-
-class _Trail:
-    """Step numbers go to the stage's own file, the journal and the watcher at once."""
-
-    def __init__(self, loop: Loop, number: int, file: Path) -> None:
-        self._loop, self._number, self._file = loop, number, file
-
-    def start(self, done: int, total: int) -> None:
-        kept = [(step, values) for step, values in _read_steps(self._file) if step < done]
-        self._file.write_text("".join(_step_line(step, values) for step, values in kept))
-        self._loop.journal.forget_steps(self._number, "5_policy", after=done - 1)
-        self._loop.reporter.begin(f"round {self._number} train", total=total, unit="steps")
-        self._loop.reporter.advance(done)
-
-    def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        with self._file.open("a") as stream:
-            stream.write(_step_line(step, metrics))
-        self._loop.journal.append(metrics, round_number=self._number, stage="5_policy", step=step)
-        self._loop.reporter.advance(1)
-
-
-def _step_line(step: int, metrics: Mapping[str, float]) -> str:
-    return json.dumps({"step": step, "metrics": metrics}) + "\n"
-
-
-def _read_steps(file: Path) -> list[tuple[int, dict[str, float]]]:
-    if not file.exists():
-        return []
-    # A process killed while writing leaves half a line.
-    lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    entries = [json.loads(line) for line in lines]
-    return [(entry["step"], entry["metrics"]) for entry in entries]
 
 
 @torch.inference_mode()

@@ -1,8 +1,5 @@
 """THE LOOP: prompts -> completions -> labels -> pairs -> policy -> scores, round after round."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 
 def run(config: "RunConfig", reporter: Reporter) -> RunResult:
     """Carry a run to its end; started again with the same words it goes on where it stopped."""
-    with opened(config, reporter) as loop, _total(loop, "run"):
+    with opened(config, reporter, command="run") as loop:
         policies = [start_policy(loop)]
         exam, exam_stage = held_out(loop)
         evaluate(loop, None, exam, exam_stage, policies[0], {})
@@ -46,7 +43,7 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
 
 def evaluate_only(config: "RunConfig", reporter: Reporter) -> RunResult:
     """Score the starting policy and train nothing."""
-    with opened(config, reporter) as loop, _total(loop, "eval"):
+    with opened(config, reporter, command="eval") as loop:
         policy = start_policy(loop)
         exam, exam_stage = held_out(loop)
         evaluate(loop, None, exam, exam_stage, policy, {})
@@ -57,20 +54,6 @@ def _authors(loop: Loop, policies: list[PolicyRef], reference: PolicyRef) -> dic
     """Who draws: offline runs ask the initial policy whenever the current one is wanted."""
     current = policies[0] if loop.plan.draw_from == "initial" else policies[-1]
     return {"current": current, "reference": reference, "initial": policies[0]}
-
-
-@contextmanager
-def _total(loop: Loop, command: str) -> Iterator[None]:
-    """Close the ledger: what this start took in all, and how much of it no stage accounts for."""
-    started = time.perf_counter()
-    yield
-    seconds = time.perf_counter() - started
-    staged = sum(loop.spent_seconds.values())
-    loop.journal.append(
-        {"time/run_seconds": seconds, "time/outside_stages_seconds": seconds - staged},
-        round_number=None,
-        stage=command,
-    )
 
 
 def run_folder_of(config: "RunConfig") -> Path:

@@ -3,11 +3,13 @@
 import os
 import platform
 import sys
+import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers.utils import logging as transformers_logging
@@ -20,58 +22,107 @@ from align_cli.report.reporter import Reporter
 from align_cli.store.journal import Journal, Mirror
 from align_cli.store.run_folder import RunFolder
 from align_cli.store.stage import Store
-from align_cli.tracker.interface import RunFacts, Tracker
+from align_cli.tracker.interface import RunFacts, Tracker, TrackerWarning
 
 if TYPE_CHECKING:
     from align_cli.config.build import Binding
-    from align_cli.config.schema import RunConfig
+    from align_cli.config.schema import Frozen
 
 ARITHMETIC = ("torch", "transformers")
 RECORDED = (*ARITHMETIC, "hydra-core", "datasets", "math-verify", "wandb", "numpy", "pyarrow")
 
 
 @contextmanager
-def opened(config: "RunConfig", reporter: Reporter) -> Iterator[Loop]:
+def opened(config: "Frozen", reporter: Reporter, *, command: str) -> Iterator[Loop]:
     """A loop whose components are loaded and tried, with its folder locked and its tracker on.
 
-    Everything that can be refused is refused before the folder is made.
+    Everything that can be refused is refused before the folder is made. When the block ends the
+    ledger is closed: what this start took, and how much of it no stage accounts for.
     """
+    began = time.perf_counter()
     device = choose_device(config.device)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     quieten()
     parts = {group: part_of(binding) for group, binding in config.bindings.items()}
-    plan = parts["schedule"]()
-    probe_loss(parts["loss"])
+    schedule = parts["schedule"]() if "schedule" in parts else None
+    if "loss" in parts:
+        probe_loss(parts["loss"])
     path = Path(config.outputs) / config.run_name()
-    with RunFolder.opened(
-        path,
-        config_text=config.as_yaml(),
-        identity=config.identity(),
-        environment=environment(device),
-    ) as folder:
+    facts: dict[str, Any] = {
+        "config_text": config.as_yaml(),
+        "identity": config.identity(),
+        "environment": environment(device),
+    }
+    with warnings_said(reporter), RunFolder.opened(path, **facts) as folder:
         journal = Journal(path / "metrics.jsonl")
-        tracker = _tracker(config, parts, folder, len(journal))
-        journal.mirror = _mirror(tracker, journal)
-        loop = Loop(
-            name=config.run_name(),
-            seed=config.seed,
-            parts=parts,
-            plan=plan,
-            store=Store(Path(config.outputs) / ".store"),
-            folder=folder,
-            journal=journal,
-            tracker=tracker,
-            reporter=reporter,
-            device=device,
-            versions={**{name: version(name) for name in ARITHMETIC}, "device": device},
-        )
-        code = 1
-        try:
+        with tracked(config, parts["tracker"], journal, folder, reporter) as tracker:
+            loop = Loop(
+                name=config.run_name(),
+                seed=config.seed,
+                parts=parts,
+                schedule=schedule,
+                store=Store(Path(config.outputs) / ".store"),
+                folder=folder,
+                journal=journal,
+                tracker=tracker,
+                reporter=reporter,
+                device=device,
+                versions={**{name: version(name) for name in ARITHMETIC}, "device": device},
+            )
+            loop.spent_seconds["setup"] = time.perf_counter() - began
             yield loop
-            code = 0
-        finally:
-            tracker.finish(code)
+            seconds = time.perf_counter() - began
+            outside = seconds - sum(loop.spent_seconds.values())
+            totals = {"time/run_seconds": seconds, "time/outside_stages_seconds": outside}
+            totals["time/setup_seconds"] = loop.spent_seconds["setup"]
+            journal.append(totals, round_number=None, stage=command)
+
+
+@contextmanager
+def tracked(
+    config: "Frozen", part: Part, journal: Journal, folder: RunFolder, reporter: Reporter
+) -> Iterator[Tracker]:
+    """The tracker, told of every new line of the journal, and finished however the block ends."""
+    tracker: Tracker = part(
+        run=RunFacts(
+            run_id=folder.run_id,
+            name=config.run_name(),
+            group=None,
+            folder=folder.path,
+            config=settings_by_group(config),
+            metric_rows=len(journal),
+        )
+    )
+    if not isinstance(tracker, Tracker):
+        raise AlignError(f"tracker {part.target} returned {tracker!r}, which is no Tracker")
+    journal.mirror = _mirror(tracker, journal)
+    code = 1
+    try:
+        yield tracker
+        code = 0
+    finally:
+        tracker.finish(code)
+        if tracker.where:
+            reporter.say(f"tracked: {tracker.where}")
+
+
+@contextmanager
+def warnings_said(reporter: Reporter) -> Iterator[None]:
+    """A tracker's warning is a line of the run's own, without a place in the code."""
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
+        if issubclass(category, TrackerWarning):
+            reporter.say(f"warning: {message}")
+        else:
+            before(message, category, *more, **named)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def part_of(binding: "Binding") -> Part:
@@ -121,28 +172,13 @@ def environment(device: str) -> dict[str, Any]:
     }
 
 
-def settings_by_group(config: "RunConfig") -> dict[str, Any]:
+def settings_by_group(config: "Frozen") -> dict[str, Any]:
     """The configuration as a tracker shows it: what was chosen, and every effective setting."""
     shown: dict[str, Any] = {"seed": config.seed, "device": config.device}
     for group, binding in config.bindings.items():
         settings = {**binding.settings, **binding.loop_settings}
         shown[group] = {"choice": binding.choice, "target": binding.target, **settings}
     return shown
-
-
-def _tracker(config: "RunConfig", parts: dict[str, Part], folder: RunFolder, rows: int) -> Tracker:
-    facts = RunFacts(
-        run_id=folder.run_id,
-        name=config.run_name(),
-        group=None,
-        folder=folder.path,
-        config=settings_by_group(config),
-        metric_rows=rows,
-    )
-    tracker = parts["tracker"](run=facts)
-    if not hasattr(tracker, "artifact"):
-        raise AlignError(f"tracker {parts['tracker'].target} returned {tracker!r}, not a Tracker")
-    return cast(Tracker, tracker)
 
 
 def _mirror(tracker: Tracker, journal: Journal) -> Mirror:

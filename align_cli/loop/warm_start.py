@@ -2,37 +2,23 @@
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from align_cli.loop.context import Loop, PolicyRef
-from align_cli.loop.policies import STEPS, WORK, _read_steps, _Trail, start_policy
+from align_cli.loop.policies import start_policy
 from align_cli.loop.prompts import held_out
-from align_cli.loop.rounds import _total
 from align_cli.loop.scores import evaluate
-from align_cli.loop.setup import (
-    ARITHMETIC,
-    _mirror,
-    _tracker,
-    choose_device,
-    environment,
-    part_of,
-    quieten,
-)
+from align_cli.loop.setup import opened
+from align_cli.loop.sources import stamp
+from align_cli.loop.trail import STEPS, WORK, Trail, read_steps
 from align_cli.report.reporter import Reporter
 from align_cli.report.result import RunResult, read_result
 from align_cli.rows import Demonstration
 from align_cli.store import fingerprint
 from align_cli.store.cost import measured
-from align_cli.store.journal import Journal
-from align_cli.store.run_folder import RunFolder
-from align_cli.store.stage import Stage, Store
+from align_cli.store.stage import Stage
 from align_cli.train.sft import SftPlan, SftStep, train_sft
 
 if TYPE_CHECKING:
@@ -55,7 +41,7 @@ class SftResult:
 
 def run_sft(config: "SftConfig", reporter: Reporter) -> SftResult:
     """Carry a warm start to its end; started again with the same words it goes on."""
-    with _opened(config, reporter) as loop, _total(loop, "sft"):
+    with opened(config, reporter, command="sft") as loop:
         plan: SftPlan = loop.parts["train"]()
         start = start_policy(loop)
         demonstrations = _demonstrations(loop)
@@ -80,8 +66,12 @@ def _demonstrations(loop: Loop) -> Stage:
         stage.write("demonstrations-00000", rows, Demonstration, cost)
         stage.finish(rows_in=len(rows), rows_out=len(rows))
 
-    facts = {"demonstration": source.made_from, "seed": loop.seed}
-    stage = loop.make("demonstrations", facts, work)  # type: ignore[arg-type]
+    facts = {
+        "demonstration": source.made_from,
+        "source": stamp(source.settings),
+        "seed": loop.seed,
+    }
+    stage = loop.make("demonstrations", facts, work)
     loop.conclude(
         "1_demonstrations",
         {"1_demonstrations": stage},
@@ -107,7 +97,7 @@ def _train(
         "versions": loop.versions,
     }
     stage = loop.make("policy", facts, lambda s: _imitate(loop, plan, demonstrations, start, s))
-    for step, metrics in _read_steps(stage.folder / STEPS):
+    for step, metrics in read_steps(stage.folder / STEPS):
         loop.journal.append(metrics, round_number=0, stage="5_policy", step=step)
     loop.conclude(
         "5_policy",
@@ -124,7 +114,7 @@ def _imitate(
     loop: Loop, plan: SftPlan, demonstrations: Stage, start: PolicyRef, stage: Stage
 ) -> None:
     work = stage.folder / WORK
-    trail = _Trail(loop, 0, stage.folder / STEPS)
+    trail = Trail(loop, 0, stage.folder / STEPS)
 
     def on_step(step: SftStep) -> None:
         metrics = {
@@ -151,42 +141,3 @@ def _imitate(
     shutil.rmtree(work, ignore_errors=True)
     stage.finish(rows_in=len(rows), rows_out=len(rows), extra_cost=cost)
     loop.reporter.end("")
-
-
-@contextmanager
-def _opened(config: "SftConfig", reporter: Reporter) -> Iterator[Loop]:
-    """As `loop.setup.opened`, for a root that has neither a schedule nor a loss."""
-    device = choose_device(config.device)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    quieten()
-    parts = {group: part_of(binding) for group, binding in config.bindings.items()}
-    path = Path(config.outputs) / config.run_name()
-    with RunFolder.opened(
-        path,
-        config_text=config.as_yaml(),
-        identity=config.identity(),
-        environment=environment(device),
-    ) as folder:
-        journal = Journal(path / "metrics.jsonl")
-        tracker = _tracker(config, parts, folder, len(journal))  # type: ignore[arg-type]
-        journal.mirror = _mirror(tracker, journal)
-        code = 1
-        try:
-            yield Loop(
-                name=config.run_name(),
-                seed=config.seed,
-                parts=parts,
-                # A warm start has no rounds, and nothing it calls asks for their plan.
-                plan=None,  # type: ignore[arg-type]
-                store=Store(Path(config.outputs) / ".store"),
-                folder=folder,
-                journal=journal,
-                tracker=tracker,
-                reporter=reporter,
-                device=device,
-                versions={**{name: version(name) for name in ARITHMETIC}, "device": device},
-            )
-            code = 0
-        finally:
-            tracker.finish(code)

@@ -43,7 +43,9 @@ def _row(name: str, lines: Lines) -> dict[str, str]:
     scores, pairs = lines.get("6_scores", {}), lines.get("4_pairs", {})
     drawn = lines.get("2_completions", {})
     seconds = sum(
-        m.get("time/seconds", 0.0) for stage, m in lines.items() if stage not in ("run", "eval")
+        m.get("time/seconds", 0.0)
+        for stage, m in lines.items()
+        if stage not in ("run", "eval", "sft")
     )
     return {
         "round": name,

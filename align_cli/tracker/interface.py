@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
-StageKind = Literal["prompts", "completions", "labels", "pairs", "policy", "scores", "reference"]
+StageKind = Literal[
+    "prompts", "completions", "labels", "pairs", "policy", "scores", "reference", "demonstrations"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class TrackerWarning(UserWarning):
     """Tracking is worse off than asked for; the run is not."""
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """Where numbers and stages go besides the run folder; it never stops or delays a run."""
 
