@@ -3,10 +3,8 @@
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from align_cli.cli.arguments import AsJson, Group, GroupChoice
-from align_cli.cli.output import plain, print_json, results
+from align_cli.cli.output import print_json, results
 from align_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,15 +77,13 @@ def _print(explanation: "Explanation") -> None:
         out.print(f"asks for {', '.join(explanation.needs) or 'nothing'}\n", markup=False)
     if not explanation.settings:
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    names = [f"{choice.group}.{row.name}" for row in explanation.settings]
-    table.add_column("setting", min_width=max(map(len, names)))
-    for heading in ("value", "type", "range", "unit", "note"):
-        table.add_column(heading, overflow="fold")
-    for name, row in zip(names, explanation.settings, strict=True):
-        cells = (name, _shown(row.value), row.kind, row.limits, row.unit)
-        table.add_row(*(plain(cell) for cell in (*cells, row.comment)))
-    out.print(table)
+    lines = [f"{choice.group}.{row.name}={_shown(row.value)}" for row in explanation.settings]
+    width = max(map(len, lines))
+    for line, row in zip(lines, explanation.settings, strict=True):
+        # One line a setting, however wide, as in a yaml: what may stand there, then what it is.
+        facts = " ".join(part for part in (row.kind, row.limits, f"[{row.unit}]" * bool(row.unit)))
+        note = f"  # {row.comment}" if row.comment else ""
+        out.print(f"{line.ljust(width)}  {facts}{note}", markup=False, soft_wrap=True)
 
 
 def _shown(value: Any) -> str:

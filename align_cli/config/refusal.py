@@ -41,6 +41,8 @@ def _cause(error: Exception, vocabulary: Vocabulary | None) -> str:
     inner: BaseException = error
     while isinstance(inner.__cause__ or inner.__context__, OmegaConfBaseException):
         inner = inner.__cause__ or inner.__context__  # type: ignore[assignment]
+        if getattr(inner, "full_key", None):
+            break
     where = re.match(r"In '([^']+)'", str(error))
     place = f"conf/{where[1]}.yaml: " if where else ""
     text = str(inner).splitlines()[0]

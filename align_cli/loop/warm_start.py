@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 POLICY = "policy"
 """Where in the run folder the trained policy is found."""
+TOLD = {"greedy": "eval/greedy_accuracy", "sampled": "eval/sampled_accuracy"}
 NOT_TRAINING = {"checkpoint_every"}
 """Settings of the plan that leave the weights as they are."""
 
@@ -50,8 +51,8 @@ def run_sft(config: "SftConfig", reporter: Reporter) -> SftResult:
         exam, exam_stage = held_out(loop)
         scores = evaluate(loop, 0, exam, exam_stage, policy, {})
         place = loop.folder.path / POLICY
-        shown = "  ".join(f"{name} {scores[name]:.3f}" for name in sorted(scores) if "/" in name)
-        reporter.say(shown)
+        shown = [f"{word} {scores[name]:.3f}" for word, name in TOLD.items() if name in scores]
+        reporter.say(f"accuracy on held-out prompts: {', '.join(shown)}")
         reporter.say(f"go on with: align run policy=hf policy.path={place}")
         return SftResult(place, read_result(loop.folder.path))
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from align_cli.errors import AlignError
 from align_cli.report.result import read_result
@@ -106,7 +107,8 @@ def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:
     prompt = facts["prompt"]
     turns = "\n".join(f"{m['role']}: {m['content']}" for m in prompt["messages"])
     title = f"{prompt['id']}  round {number}  {prompt['source']}  gold {prompt['gold']}"
-    console.print(Panel(turns, title=title, title_align="left"), markup=False, highlight=False)
+    # Text, not markup: a source such as `arithmetic:train:3` would be shown as an emoji.
+    console.print(Panel(Text(turns), title=Text(title), title_align="left"), highlight=False)
     sides = {pair["chosen"]: "chosen" for pair in facts["pairs"]}
     sides |= {pair["rejected"]: "rejected" for pair in facts["pairs"]}
     table = Table(box=None, pad_edge=False)
@@ -120,9 +122,9 @@ def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:
             str(row["index"]),
             row["kind"] if row["corrects"] is None else f"corrects {row['corrects']}",
             verdict if score is None else f"{score:g}",
-            str(label.get("answer")),
+            Text(str(label.get("answer"))),
             str(len(row["token_ids"])),
             sides.get(row["index"], ""),
-            row["text"],
+            Text(row["text"]),
         )
     console.print(table, markup=False, highlight=False)

@@ -68,14 +68,14 @@ def test_killed_in_training_it_goes_on_and_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight, _ = sft(tmp_path / "straight", "name=x")
-    step = warm_start._Trail.step
+    step = warm_start.Trail.step
 
     def killed(trail: object, number: int, metrics: dict[str, float]) -> None:
         if number == 3:
             raise KeyboardInterrupt
         step(trail, number, metrics)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(warm_start._Trail, "step", killed)
+    monkeypatch.setattr(warm_start.Trail, "step", killed)
     with pytest.raises(KeyboardInterrupt):
         sft(tmp_path / "again", "name=x")
     monkeypatch.undo()

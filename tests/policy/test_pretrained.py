@@ -76,6 +76,7 @@ def test_weights_in_several_files(source: Path, tmp_path: Path) -> None:
     network = LanguageModel.load(tmp_path / "here", device="cpu").network
     assert all(torch.equal(network.state_dict()[n], t) for n, t in tensors.items())
 
+    (tmp_path / "model-9.safetensors").write_bytes(b"outside")
     weight_map[names[0]] = "../model-9.safetensors"
     index.write_text(json.dumps({"weight_map": weight_map}))
     with pytest.raises(ConfigError, match=r"names \.\./model-9.safetensors, which is not there"):

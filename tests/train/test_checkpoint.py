@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -57,6 +58,21 @@ def test_a_resumed_training_continues_bit_for_bit(tmp_path: Path) -> None:
     assert load_training(tmp_path, resumed, optimiser) == 5
     train(resumed, optimiser, range(5, 9))
     assert bits(resumed) == bits(straight)
+
+
+def test_what_never_trains_is_not_stored(tmp_path: Path) -> None:
+    network = Tied()
+    optimiser = adamw(network, **SETTINGS)
+    train(network, optimiser, range(1))
+    save_training(tmp_path, network, optimiser, 1)
+    names = set(load_file(tmp_path / "step_00000001.safetensors"))
+    assert {name for name in names if "/" not in name} == {
+        "embed.weight", "norm.weight", "norm.bias", "spare.weight", "spare.bias",
+    }  # fmt: skip
+    # `spare` may train but had no gradient; the tied head is the embedding.
+    assert {name for name in names if name.startswith("exp_avg/")} == {
+        "exp_avg/embed.weight", "exp_avg/norm.weight", "exp_avg/norm.bias",
+    }  # fmt: skip
 
 
 def test_without_a_record_nothing_is_loaded(tmp_path: Path) -> None:
