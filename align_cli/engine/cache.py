@@ -13,7 +13,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from align_cli.errors import AlignError
 
-ROOM = 64
+ROOM = 32
 """Slots allocated for tokens to come; doubled whenever they are used up."""
 
 
