@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from align_cli.errors import AlignError
+from align_cli.report.ledger import ledger, print_ledger, print_training
 from align_cli.report.result import read_result
 from align_cli.report.tables import print_result, result_json
 from align_cli.rows import Completion, Label, Pair, Prompt
@@ -35,9 +36,12 @@ def show(
     result = read_result(folder)
     if prompt is None:
         if as_json:
-            console.print_json(json.dumps({**result_json(result), "stages": stages(folder)}))
+            facts = {**result_json(result), "stages": stages(folder), "ledger": ledger(result)}
+            console.print_json(json.dumps(facts))
             return
         print_result(result, console)
+        print_training(result, console)
+        print_ledger(result, console)
         if not result.complete:
             last = [where for where, done in stages(folder).items() if done]
             console.print(f"unfinished; last stages: {', '.join(last[-2:]) or 'none'}")
