@@ -19,13 +19,13 @@ def list_choices(group: Group = None, as_json: AsJson = False) -> None:
     if as_json:
         by_group: dict[str, dict[str, str]] = defaultdict(dict)
         for choice in found:
-            by_group[choice.group][choice.name] = choice.summary
+            by_group[choice.group][choice.name] = choice.line
         print_json(by_group)
         return
     width = max((len(f"{each.group}={each.name}") for each in found), default=0)
     for choice in found:
         # One line a choice, however wide: it is read by eyes and by grep.
-        line = f"{choice.group}={choice.name}".ljust(width + 2) + choice.summary
+        line = f"{choice.group}={choice.name}".ljust(width + 2) + choice.line
         results().print(line, markup=False, soft_wrap=True)
 
 
@@ -50,6 +50,8 @@ def _as_dict(explanation: "Explanation") -> dict[str, Any]:
         "group": explanation.choice.group,
         "choice": explanation.choice.name,
         "summary": explanation.choice.summary,
+        "source": explanation.choice.source,
+        "formula": explanation.choice.formula,
         "target": explanation.target,
         "needs": list(explanation.needs),
         "docstring": explanation.docstring,
@@ -71,6 +73,10 @@ def _print(explanation: "Explanation") -> None:
     choice, out = explanation.choice, results()
     out.print(f"{choice.group}={choice.name}", style="bold", markup=False)
     out.print(choice.summary, markup=False)
+    if choice.source:
+        out.print(f"Source: {choice.source}", markup=False, soft_wrap=True)
+    if choice.formula:
+        out.print(f"\nloss = {choice.formula}", style="bold", markup=False, soft_wrap=True)
     out.print(f"\n{explanation.docstring}", markup=False, soft_wrap=True)
     if explanation.target:
         out.print(f"\nfunction {explanation.target}", markup=False, soft_wrap=True)

@@ -33,6 +33,15 @@ class Choice:
     name: str
     summary: str
     file: Path
+    source: str = ""
+    """Who published it, if the yaml says so in its head."""
+    formula: str = ""
+    """What it computes at the yaml's choices, if the yaml says so in its head."""
+
+    @property
+    def line(self) -> str:
+        """The choice in one line, as `align list` prints it."""
+        return f"{self.summary} ({self.source})" if self.source else self.summary
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,10 @@ def choices(group: str, config_dirs: Sequence[Path] = ()) -> list[Choice]:
     if group not in known:
         raise ConfigError(f"{group}: no such group{meant(group, known)}; groups: {listed(known)}")
     files = choice_files(group, folders(config_dirs))
-    return [Choice(group, name, summary(file), file) for name, file in files.items()]
+    return [
+        Choice(group, name, summary(file), file, headed(file, "Source: "), headed(file, "loss = "))
+        for name, file in files.items()
+    ]
 
 
 def summary(file: Path) -> str:
@@ -85,6 +97,16 @@ def summary(file: Path) -> str:
         if line.startswith("# @package"):
             continue
         return line.removeprefix("#").strip() if line.startswith("#") else ""
+    return ""
+
+
+def headed(file: Path, word: str) -> str:
+    """What the comments before a yaml's first key say after `# WORD`, or an empty text."""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        if line.startswith(f"# {word}"):
+            return line.removeprefix(f"# {word}").strip()
     return ""
 
 

@@ -9,7 +9,7 @@ from torch.nn.functional import logsigmoid
 
 from align_cli.batches import PairLoss
 from align_cli.errors import NonFinite
-from align_cli.loss.f_divergence import f_divergence
+from align_cli.loss.pairwise import pairwise
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import sequence_logps
 from align_cli.policy.scratch import scratch
@@ -26,7 +26,7 @@ PLAN = Plan(
 
 
 def dpo(pairs, ref_pairs, **_):
-    return f_divergence(pairs, ref_pairs, beta=0.5, link="reverse_kl")
+    return pairwise(pairs, ref_pairs, beta=0.5)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,203 @@
+"""Every preset is the formula that its yaml states, and refuses what it does not read."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from presets import (
+    CONF,
+    NAMES,
+    batch,
+    call,
+    couples,
+    formula_of,
+    formula_value,
+    function_of,
+    needs_of,
+    random_batch,
+    settings_of,
+)
+
+from align_cli.config.build import bind
+from align_cli.config.signature import signature_of
+from align_cli.errors import ConfigError, RowError
+from align_cli.loss.labels import LABELS
+from align_cli.loss.links import LINKS
+from align_cli.loss.offset import OFFSETS
+from align_cli.loss.outer import OUTERS
+from align_cli.loss.reduction import REDUCTIONS
+from align_cli.loss.regularisers import NLLS, REGULARISERS
+from align_cli.loss.scores import SCORES
+from align_cli.loss.two_sided import SIDES
+from align_cli.loss.weight import WEIGHTS
+
+
+def test_there_are_many():
+    assert len(NAMES) >= 45
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_yaml_names_its_source(name: str):
+    second = (CONF / f"{name}.yaml").read_text().splitlines()[1]
+    assert second.startswith("# Source: ")
+    assert "arXiv:" in second or name in ("cdpo", "sft")
+
+
+def with_gradients(data: dict[str, Any]) -> list[torch.Tensor]:
+    pairs = data["pairs"]
+    return [side.detach().clone().requires_grad_() for side in (pairs.chosen_B, pairs.rejected_B)]
+
+
+def at(data: dict[str, Any], sides: list[torch.Tensor]) -> dict[str, Any]:
+    pairs, reference = data["pairs"], data["ref_pairs"]
+    return batch(
+        sides[0],
+        sides[1],
+        reference.chosen_B,
+        reference.rejected_B,
+        lengths=(pairs.chosen_len_B, pairs.rejected_len_B),
+        margin=data["pair_labels"].margin_B,
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("name", NAMES)
+def test_value_and_gradient_are_those_of_the_stated_formula(name: str, seed: int):
+    data = random_batch(seed)
+    found, wanted = with_gradients(data), with_gradients(data)
+    mine, stated = call(name, at(data, found)).loss_B, formula_value(name, at(data, wanted))
+    if couples(name):
+        mine, stated = mine.sort().values, stated.sort().values
+    torch.testing.assert_close(mine, stated, rtol=1e-10, atol=1e-10)
+    mine.sum().backward()
+    stated.sum().backward()
+    for one, other in zip(found, wanted, strict=True):
+        other_grad = torch.zeros_like(other) if other.grad is None else other.grad
+        one_grad = torch.zeros_like(one) if one.grad is None else one.grad
+        torch.testing.assert_close(one_grad, other_grad, rtol=1e-8, atol=1e-10)
+
+
+SWITCHES = {
+    "label_smoothing": 0.2, "beta": 0.7, "exponent_clip": 30.0, "regulariser_weight": 0.3,
+    "weight_max": 3.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_of_a_yaml_moves_the_stated_formula_and_the_loss_alike(name: str):
+    data = random_batch(2)
+    for setting, value in settings_of(name).items():
+        if isinstance(value, str):
+            continue
+        other = SWITCHES.get(setting, 0.5 * value)
+        mine = call(name, data, **{setting: other}).loss_B
+        stated = formula_value(name, data, **{setting: other})
+        if couples(name):
+            mine, stated = mine.sort().values, stated.sort().values
+        torch.testing.assert_close(mine, stated, rtol=1e-9, atol=1e-9)
+        if setting != "exponent_clip":
+            assert not torch.equal(mine, call(name, data).loss_B), setting
+
+
+MENUS = {
+    "link": LINKS, "reduction": REDUCTIONS, "offset": OFFSETS, "outer": OUTERS, "labels": LABELS,
+    "weight": WEIGHTS, "regulariser": REGULARISERS, "scores": SCORES, "sides": SIDES,
+}  # fmt: skip
+
+
+def test_the_menus_are_what_the_signatures_offer():
+    for preset in NAMES:
+        function = function_of(preset)
+        signature = signature_of(f"{function.__module__}.{function.__name__}")
+        for setting, described in signature.settings.items():
+            if setting in MENUS:
+                assert set(described.kind.choices) <= set(MENUS[setting]), (preset, setting)
+
+
+def test_the_widest_loss_offers_every_part():
+    signature = signature_of("align_cli.loss.pairwise.pairwise")
+    for setting in ("link", "reduction", "offset", "outer", "labels", "weight", "regulariser"):
+        assert set(signature.settings[setting].kind.choices) == set(MENUS[setting])
+    scored = signature_of("align_cli.loss.scored.scored").settings
+    assert set(scored["scores"].kind.choices) == set(SCORES)
+    assert set(scored["regulariser"].kind.choices) == set(NLLS)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "said"),
+    [
+        ("dpo", {"exponent_clip": 50.0}, r"exponent_clip is 50.0.*link=forward_kl.*link=squared"),
+        ("dpo", {"labels": "hard"}, r"label_smoothing is 0.0.*labels=smoothed"),
+        ("dpo", {"labels": "robust", "label_smoothing": None}, r"flip_rate: labels=robust needs"),
+        ("dpo", {"alpha": 0.5}, r"alpha is 0.5, but link=reverse_kl.*link=alpha"),
+        ("dpo", {"regulariser": "nll"}, r"regulariser_weight: regulariser=nll needs"),
+        ("dpo", {"regulariser_weight": 0.5}, r"reads it: .*regulariser=nll"),
+        ("squaredpo", {"link": "reverse_kl"}, r"exponent_clip is 50.0"),
+        ("exo_pair", {"label_smoothing": 0.0}, r"outer=exo wanted above 0"),
+        ("madpo", {"weight_min": None}, r"weight_min: scores=adaptive_weight needs"),
+        ("simpo", {"alpha": 0.5}, r"alpha is 0.5, but score=log_prob.*score=power"),
+        ("nca_pair", {"regulariser_weight": 0.5}, r"regulariser_weight is 0.5"),
+    ],
+)
+def test_a_setting_that_nothing_reads_is_refused(name: str, overrides: dict, said: str):
+    with pytest.raises(ConfigError, match=said):
+        call(name, random_batch(0), **overrides)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("dpo", {"beta": 0.0}),
+        ("dpo", {"label_smoothing": 0.5}),
+        ("robust_dpo", {"flip_rate": -0.1}),
+        ("squaredpo", {"exponent_clip": 81.0}),
+        ("alpha_dpo", {"alpha": 0.0}),
+        ("discopop", {"modulation_tau": 2.0}),
+        ("modpo", {"objective_weight": 0.0}),
+        ("madpo", {"weight_max": 1.0}),
+        ("dpo", {"link": "squard"}),
+        ("dpo", {"outer": "logit"}),
+        ("sppo_hard", {"sides": "kto"}),
+        ("rebel", {"score_scale": 0.0}),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_before_torch(name: str, overrides: dict):
+    function = function_of(name)
+    node = {"_target_": f"{function.__module__}.{function.__name__}", **settings_of(name)}
+    with pytest.raises(ConfigError, match=f"loss.{next(iter(overrides))}: got"):
+        bind(node | overrides, group="loss", choice=name)
+
+
+@pytest.mark.parametrize("name", ["ipo", "dpo_norm", "simpo", "orpo", "dpo_nll", "sft", "wpo"])
+def test_an_empty_completion_is_named(name: str):
+    sides = torch.full((4, 3), -5.0)
+    data = batch(*sides, lengths=(torch.tensor([3, 0, 2]), torch.tensor([3, 0, 2])))
+    with pytest.raises(RowError, match=r"pairs \[1\] .* empty completion"):
+        call(name, data)
+
+
+def test_a_score_that_has_no_logarithm_is_named():
+    data = random_batch(0, size=3)
+    data["pair_labels"].margin_B[1] = 0.0
+    with pytest.raises(RowError, match=r"pairs \[1\] .* no logarithm"):
+        call("odpo", data)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_nan_log_prob_is_not_hidden(name: str):
+    data = random_batch(0, size=4)
+    data["pairs"].chosen_B[2] = math.nan
+    assert call(name, data).loss_B.isnan().any()
+
+
+REFERENCE_FREE = {"simpo", "cpo", "cpo_simpo", "orpo", "alphapo", "slic", "sft"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loss_asks_for_what_it_needs(name: str):
+    needs = needs_of(name)
+    assert ("ref_pairs" in needs) == (name not in REFERENCE_FREE)
+    assert ("pair_labels" in needs) == any(
+        word in formula_of(name).replace("(", " ").replace(")", " ").split() for word in ("d",)
+    )
