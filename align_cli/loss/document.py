@@ -1,0 +1,103 @@
+"""The page docs/losses.md, made from the code: python -m align_cli.loss.document > FILE."""
+
+import math
+
+import torch
+
+from align_cli.batches import PairLabels, PairLogps
+from align_cli.config.build import Component, bind
+from align_cli.config.catalogue import Choice, choices, explain
+from align_cli.config.compose import composed_node
+from align_cli.loss.divergences import DIVERGENCES, properties
+
+HEAD = """\
+# Losses
+
+Every loss is a function of `pairs` (policy), `ref_pairs` (reference) and `pair_labels` (scores); a
+loss that does not ask for the reference has none computed. `align explain loss=NAME` prints its
+settings with ranges and units. This page is made by
+`python -m align_cli.loss.document > docs/losses.md`.
+
+Letters: `lw`, `ll` are log-probs of the chosen and the rejected answer under the policy, summed
+over tokens [nats]; `rw`, `rl` the reference's; `uw = lw - rw`, `ul = ll - rl`; `nw`, `nl` tokens;
+`d` the score difference. `detach` passes no gradient, `sort` sorts over the batch,
+`odds(l) = l - log(1 - exp(l))`, and `madpo_weight` is q of `loss=madpo`. Other names are settings.
+
+A loss is put together from parts, and each part is a setting: link (log-ratio to score), reduction
+(per sequence or token), offset, outer function, labels, weight, regulariser. So
+`loss=simpo loss.outer=hinge` or `loss=dpo loss.link=jensen_shannon` are losses too. A setting that
+no chosen part reads is refused.
+"""
+PRESETS = """
+## Presets
+
+`loss` is at the yaml's parts. `at start` is its value where policy and reference agree, and
+`pull` the signs of its gradients there, of chosen and rejected (-: the answer is raised, +: it is
+lowered), for two answers of 20 tokens with log-prob -10 and a score difference of 1.
+
+| loss | what for | formula | asks for | at start | pull | source |
+|---|---|---|---|---|---|---|
+"""
+LINKS = """
+## Links
+
+Of the divergence D_f = E_reference[f(policy / reference)]. DPO-inducing: f'(t) falls without end
+as t goes to 0. Displacement-resistant, as a necessary condition: f is least at 1 or above. Both
+are computed from f; the second belongs to this f, not to the loss alone, since adding c (t-1) to
+f moves its minimum and changes no preference. Source: Pipano et al. 2026, arXiv:2602.06788.
+
+| link | f(t) | DPO-inducing | argmin f | can resist displacement |
+|---|---|---|---|---|
+"""
+
+
+def document() -> str:
+    """The page."""
+    rows = [_preset(choice) for choice in choices("loss")]
+    return HEAD + PRESETS + "\n".join(rows) + "\n" + LINKS + "\n".join(_links()) + "\n"
+
+
+def _preset(choice: Choice) -> str:
+    node = composed_node("loss", choice.name, ())
+    component = bind(node, group="loss", choice=choice.name).load()
+    value, pull = at_start(component)
+    asks = ", ".join(explain("loss", choice.name).needs)
+    cells = (
+        f"`{choice.name}`", choice.summary, f"`{choice.formula}`", asks, f"{value:.4g}", pull,
+        choice.source,
+    )  # fmt: skip
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def at_start(loss: Component) -> tuple[float, str]:
+    """Value and signs of the gradient of a loss where policy and reference agree."""
+    sides = torch.full((2, 1), -10.0, dtype=torch.float64, requires_grad=True)
+    length_B = torch.tensor([20])
+    pairs = PairLogps(sides[0], sides[1], length_B, length_B)
+    reference = PairLogps(sides[0].detach(), sides[1].detach(), length_B, length_B)
+    labels = PairLabels(torch.ones(1, dtype=torch.float64))
+    loss_B = loss(pairs=pairs, ref_pairs=reference, pair_labels=labels).loss_B
+    (gradient,) = torch.autograd.grad(loss_B.sum(), sides)
+    signs = (_sign(float(one)) for one in gradient[:, 0])
+    return float(loss_B.detach()), " ".join(signs)
+
+
+def _sign(slope: float) -> str:
+    return "0" if abs(slope) < 1e-12 else "+" if slope > 0 else "-"
+
+
+def _links() -> list[str]:
+    rows = []
+    for name, f in DIVERGENCES.items():
+        found = properties(f)
+        least = "none" if math.isinf(found.argmin) else f"{found.argmin:.4f}"
+        formula = (f.__doc__ or "").rstrip(".")
+        words = [
+            "yes" if each else "no" for each in (found.dpo_inducing, found.displacement_resistant)
+        ]
+        rows.append(f"| `{name}` | `{formula}` | {words[0]} | {least} | {words[1]} |")
+    return rows
+
+
+if __name__ == "__main__":
+    print(document(), end="")
