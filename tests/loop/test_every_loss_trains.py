@@ -43,7 +43,19 @@ AT_START: dict[str, float | None] = {
     "sppo_hard": 50.0,
     "sppo_soft": 2 * (10 * (1 / (1 + math.exp(-1)) - 0.5)) ** 2,
     **dict.fromkeys(
-        ("alphapo", "cpo", "cpo_simpo", "dpo_nll", "orpo", "rpo", "sft", "simpo", "slic", "wpo")
+        (
+            "alphapo",
+            "cpo",
+            "cpo_simpo",
+            "dpo_nll",
+            "hypo_floor",
+            "orpo",
+            "rpo",
+            "sft",
+            "simpo",
+            "slic",
+            "wpo",
+        )
     ),
 }
 
