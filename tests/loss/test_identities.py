@@ -198,7 +198,9 @@ def test_properties_of_a_divergence_of_ones_own():
     assert found.argmin == pytest.approx(math.exp(-2), abs=1e-6)
     assert found.dpo_inducing
     assert not found.displacement_resistant
-    assert not properties(lambda t: torch.exp(t)).dpo_inducing
+    assert not properties(torch.exp).dpo_inducing
+    # Its slope still falls where it is looked at, but to 0 and no further.
+    assert not properties(lambda t: t**1.01).dpo_inducing
 
 
 def test_the_page_of_losses_is_up_to_date():
