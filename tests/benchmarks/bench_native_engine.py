@@ -71,7 +71,7 @@ def by_native(model: LanguageModel, prompts: Sequence[tuple[int, ...]], repeat: 
         [derive(repeat, name, j) for name, j in names],
         model,
         lambda rows, tokens: None,
-        rows=1024,
+        rows=256,
     )
     ids = [out.token_ids for out in made]
     return [ids[at : at + SAMPLES] for at in range(0, len(ids), SAMPLES)]
