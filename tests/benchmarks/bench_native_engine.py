@@ -1,9 +1,9 @@
 """Engine native against `transformers.generate`: tokens/s in one run, and one distribution.
 
 Run it by hand from the repository root, on an idle machine (two threads on a busy one wait for each
-other most of the time; give 1 there):
+other most of the time; give --threads 1 there):
 
-    python tests/benchmarks/bench_native_engine.py [REPEATS] [THREADS]
+    python tests/benchmarks/bench_native_engine.py [--repeats N] [--threads N] [--model random]
 
 256 prompts x 8 answers at temperature 1, ended by the model itself or at 64 tokens, float32. All
 take turns, so that what else the machine does falls on all. `generate` runs with left padding and
@@ -11,7 +11,7 @@ num_return_sequences in three ways: everything in one call; prompts sorted by le
 on as many threads as a first pass finds fastest; and that with the log-probs that native records.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,13 +42,16 @@ class RandomTokenizer:
     eos_token_id, pad_token_id = 0, 99
 
 
-def load() -> tuple[LanguageModel, list[tuple[int, ...]]]:
-    """The bundled policy and 256 of its problems; without it, a random model of that size."""
-    if (TINY / "model.safetensors").exists():
+def load(name: str) -> tuple[LanguageModel, list[tuple[int, ...]]]:
+    """The bundled policy and 256 of its problems, or a random model of about that size.
+
+    The policy's answers are 13 to 39 tokens long; a random model's vary from 1 to the limit.
+    """
+    if name == "tiny" and (TINY / "model.safetensors").exists():
         model = LanguageModel.load(TINY, device="cpu")
         problems = arithmetic(
             "train", 0, 0, prompts_per_round=PROMPTS, heldout_prompts=1,
-            min_steps=2, max_steps=4, first_max=20,
+            min_steps=2, max_steps=4, first_max=50,
         )  # fmt: skip
         return model, [model.encode_prompt(problem.messages) for problem in problems]
     torch.manual_seed(0)
@@ -262,16 +265,19 @@ def compare(ours: Answers, theirs: Answers) -> None:
 
 
 def main() -> None:
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    if len(sys.argv) > 2:
-        torch.set_num_threads(int(sys.argv[2]))
-    model, prompts = load()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--model", choices=["tiny", "random"], default="tiny")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    model, prompts = load(chosen.model)
     weights = sum(weight.numel() for weight in model.network.parameters())
     print(
         f"{type(model.network).__name__}, {weights:,} parameters, torch {torch.__version__}, "
         f"{torch.get_num_threads()} threads; {len(prompts)} prompts x {SAMPLES}"
     )
-    compare(*race(model, prompts, repeats))
+    compare(*race(model, prompts, chosen.repeats))
 
 
 if __name__ == "__main__":
