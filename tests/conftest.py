@@ -11,6 +11,8 @@ from hypothesis import settings
 os.environ.update(
     {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "WANDB_MODE": "offline", "NO_COLOR": "1"}
 )
+# Models of tests are too small for threads, and threads that wait for busy cores take minutes.
+os.environ.update({"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"})
 
 settings.register_profile("align", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("align")

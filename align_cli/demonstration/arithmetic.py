@@ -62,9 +62,9 @@ def arithmetic(
         raise ConfigError(f"demonstration: min_steps {min_steps} is above max_steps {max_steps}")
     if "{gold}" not in hint:
         raise ConfigError(f"demonstration: hint {hint!r} names no answer; put {{gold}} in it")
-    if correction_share > 0 and forget == forget_large == slip == 0:
-        raise ConfigError("demonstration: a pupil who is never wrong has nothing to correct")
     pupil = Pupil(forget=forget, forget_large=forget_large, large=large, slip=slip)
+    if correction_share > 0 and not pupil.errs:
+        raise ConfigError("demonstration: a pupil who is never wrong has nothing to correct")
     made = []
     for number in range(count):
         stream = random.Random(derive(seed, "demonstration", number))
@@ -99,6 +99,14 @@ class Pupil:
     forget_large: float
     large: int
     slip: float
+
+    @property
+    def errs(self) -> bool:
+        """Whether any mistake can happen; operands are 1..9."""
+        return self.slip > 0 or any(
+            (self.forget_large if operand >= self.large else self.forget) > 0
+            for operand in range(1, 10)
+        )
 
     def solution(self, stream: random.Random, problem: Problem) -> str:
         """A worked solution, right or wrong; a sum that leaves 0..99 is written again."""

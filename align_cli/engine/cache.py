@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor, arange
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
 from align_cli.errors import AlignError
@@ -24,7 +24,9 @@ class CacheKind:
     plain: bool
     """Every layer keeps the keys and values of every token, and nothing else."""
     mixes_lengths: bool
-    """Prompts of different lengths may be decoded side by side."""
+    """Prompts of different lengths may be decoded in one batch."""
+    side_by_side: bool
+    """Threads may decode with the model at the same time."""
 
 
 def cache_kind(network: PreTrainedModel) -> CacheKind:
@@ -50,7 +52,19 @@ def cache_kind(network: PreTrainedModel) -> CacheKind:
         )
     stateful = getattr(network, "_is_stateful", False)
     plain = not stateful and all(type(layer) is DynamicLayer for layer in layers)
-    return CacheKind(plain=plain, mixes_lengths=plain and "position_ids" in parameters)
+    fixed = plain and _rotations_are_fixed(config)
+    return CacheKind(
+        plain=plain, mixes_lengths=fixed and "position_ids" in parameters, side_by_side=fixed
+    )
+
+
+def _rotations_are_fixed(config: PreTrainedConfig) -> bool:
+    """False where a forward pass sets the model's rotary frequencies by its longest sequence."""
+    rope = getattr(config.get_text_config(decoder=True), "rope_parameters", None) or {}
+    # One set of parameters, or one for each type of layer.
+    sets = [rope, *(each for each in rope.values() if isinstance(each, dict))]
+    types = [str(each.get("rope_type", "")) for each in sets]
+    return not any("dynamic" in name or name == "longrope" for name in types)
 
 
 class Memory(Protocol):

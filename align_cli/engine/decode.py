@@ -40,11 +40,11 @@ def decode(
         uniforms_B = torch.from_numpy(uniforms(rows.key_B, step)).to(network.device)
         token_B, logp_B = sample(logits_BV, uniforms_B, wave[0].rule)
         done_B = record.add(step, rows.number_B, token_B, logp_B)
-        if done_B.any():
-            left = int((~done_B).sum())
-            advance(len(done_B) - left, (step + 1) * (len(done_B) - left))
-            if left == 0:
-                break
+        left = int((~done_B).sum())
+        advance(len(done_B) - left, len(done_B))
+        if left == 0:
+            break
+        if left < len(done_B):
             holes = np.flatnonzero(done_B[:left])
             movers = left + np.flatnonzero(~done_B[left:])
             holes_B, movers_B = (
@@ -95,7 +95,7 @@ class _Record:
     """What has been sampled, by request."""
 
     def __init__(self, wave: Sequence[Request], stop_ids: tuple[int, ...]) -> None:
-        self._wave, self._stop_ids = wave, np.array(stop_ids)
+        self._wave, self._stop_ids = wave, stop_ids
         self._limit = np.array([request.limit for request in wave])
         shape = (len(wave), int(self._limit.max()))
         self._tokens, self._logps = np.zeros(shape, np.int64), np.zeros(shape, np.float64)
@@ -115,7 +115,7 @@ class _Record:
             )
         self._tokens[number_B, step], self._logps[number_B, step] = tokens, logps
         self._length[number_B] = step + 1
-        stopped_B = np.isin(tokens, self._stop_ids)
+        stopped_B = np.logical_or.reduce([tokens == stop for stop in self._stop_ids])
         self._stopped[number_B] = stopped_B
         done_B: npt.NDArray[np.bool_] = stopped_B | (self._limit[number_B] == step + 1)
         return done_B

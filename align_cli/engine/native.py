@@ -7,7 +7,8 @@ import torch
 
 from align_cli.engine.cache import cache_kind
 from align_cli.engine.decode import decode
-from align_cli.engine.waves import requests, waves
+from align_cli.engine.threads import work_through
+from align_cli.engine.waves import Request, requests, waves
 from align_cli.errors import AlignError
 from align_cli.model.language_model import LanguageModel
 from align_cli.rows import Draw, Generated
@@ -32,24 +33,33 @@ def native(
     with a stop token, which it keeps, or at max_new_tokens, or where the model's window ends.
 
     Prompts are read once each, their keys and values copied for every sibling; prompts of
-    different lengths are decoded side by side where the model's cache allows it, and finished rows
-    leave the batch. The log-prob recorded is the policy's own: temperature 1, whole vocabulary.
+    different lengths share a batch where the model's cache allows it, and finished rows leave it.
+    On a CPU every thread decodes a batch of its own, where the model is safe to share. The
+    log-prob recorded is the policy's own: temperature 1, whole vocabulary.
 
     Settings:
-        rows: most sequences decoded at once; memory for keys and values grows with it.
+        rows: most sequences in a batch; memory for keys and values grows with it.
     """
     wanted = requests(draws, prompt_ids, keys, window=model.window)
     kind = cache_kind(model.network)
-    found: dict[int, Generated] = {}
-    with torch.inference_mode():
-        for wave in waves(wanted, rows=rows, mixes_lengths=kind.mixes_lengths):
-            try:
-                made = decode(model, wave, kind, advance)
-            except torch.OutOfMemoryError as error:
-                raise AlignError(
-                    f"engine=native ran out of memory decoding {len(wave)} sequences at once "
-                    f"(engine.rows={rows}); lower engine.rows or max_new_tokens"
-                ) from error
-            for request, generated in zip(wave, made, strict=True):
-                found[request.place] = generated
+    cut = list(waves(wanted, rows=rows, mixes_lengths=kind.mixes_lengths))
+
+    def work(wave: list[Request], advance: Callable[[int, int], None]) -> list[Generated]:
+        try:
+            with torch.inference_mode():
+                return decode(model, wave, kind, advance)
+        except torch.OutOfMemoryError as error:
+            raise AlignError(
+                f"engine=native ran out of memory decoding {len(wave)} sequences at once "
+                f"(engine.rows={rows}); lower engine.rows or max_new_tokens"
+            ) from error
+
+    on_cpu = model.device.type == "cpu" and kind.side_by_side
+    threads = torch.get_num_threads() if on_cpu else 1
+    made = work_through(cut, work, advance, threads=threads)
+    found = {
+        request.place: generated
+        for wave, answers in zip(cut, made, strict=True)
+        for request, generated in zip(wave, answers, strict=True)
+    }
     return [found[place] for place in range(len(draws))]

@@ -1,5 +1,6 @@
 """A checkpoint folder <-> a causal language model in memory, with its tokenizer."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,10 +25,13 @@ class LanguageModel:
     tokenizer: Any
 
     @classmethod
-    def load(cls, folder: Path, *, device: str, dtype: str = "float32") -> "LanguageModel":
-        """Read a transformers folder; weights must be safetensors and remote code is never run."""
+    def load(cls, folder: Path, *, device: str) -> "LanguageModel":
+        """Read a transformers folder in the type its weights are stored in (`policy.dtype`).
+
+        Weights must be safetensors, and remote code is never run.
+        """
         network = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
+            folder, dtype="auto", use_safetensors=True, trust_remote_code=False
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         # The wrapper that transformers puts around `to` hides its signature.
@@ -37,6 +41,10 @@ class LanguageModel:
         """Write a plain transformers folder (safetensors) that any other tool can load."""
         self.network.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(folder)
+        # Weights are written for their owner alone; a store is shared as far as the umask allows.
+        readable = 0o666 & ~_umask()
+        for file in folder.glob("*.safetensors"):
+            file.chmod(readable)
 
     @property
     def device(self) -> torch.device:
@@ -86,3 +94,9 @@ class LanguageModel:
             list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return str(text)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

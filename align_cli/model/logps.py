@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from align_cli.model.heads import logits_at
+
 
 def pad_right(sequences: Sequence[Sequence[int]], *, device: torch.device) -> Tensor:
     """A [B, T] int64 tensor; padding is token 0, which no mask ever lets through."""
@@ -45,18 +47,16 @@ def token_logps(
     joined = [[*p, *c] for p, c in zip(prompts, completions, strict=True)]
     ids_BT = pad_right(joined, device=network.device)
     mask_BT = completion_mask(prompts, completions, device=network.device)
-    # No completion starts before the shortest prompt ends: its logits are never asked for.
-    first = min(len(prompt) for prompt in prompts)
-    keep = ids_BT.shape[1] - first + 1
-    logits_BTV = network(input_ids=ids_BT, use_cache=False, logits_to_keep=keep).logits[:, :-1]
-    targets_BT = ids_BT[:, first:]
-    # gather - logsumexp never builds the [B, T, V] log-softmax, the largest tensor of all.
-    logits_BTV = logits_BTV.float()
-    picked_BT = logits_BTV.gather(-1, targets_BT[..., None]).squeeze(-1)
-    tail_BT = picked_BT - logits_BTV.logsumexp(-1)
-    logps_BT = torch.zeros(ids_BT.shape, dtype=tail_BT.dtype, device=tail_BT.device)
-    logps_BT = torch.cat([logps_BT[:, :first], tail_BT], dim=1)
-    return logps_BT.masked_fill(~mask_BT, 0.0), mask_BT
+    # The logits before a token predict it: position t - 1 is asked for token t.
+    asks_BT = torch.zeros_like(mask_BT)
+    asks_BT[:, :-1] = mask_BT[:, 1:]
+    logits_NV = logits_at(network, ids_BT, asks_BT)
+    logits_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
+    # gather - logsumexp never builds the [N, V] log-softmax, the largest tensor of all.
+    picked_N = logits_NV.gather(-1, ids_BT[mask_BT][:, None]).squeeze(-1)
+    logps_N = picked_N - logits_NV.logsumexp(-1)
+    logps_BT = torch.zeros(ids_BT.shape, dtype=logps_N.dtype, device=logps_N.device)
+    return logps_BT.masked_scatter(mask_BT, logps_N), mask_BT
 
 
 def sequence_logps(

@@ -1,17 +1,17 @@
 """Engine native against `transformers.generate`: tokens/s in one run, and one distribution.
 
 Run it by hand from the repository root, on an idle machine (two threads on a busy one wait for each
-other most of the time; give 1 there):
+other most of the time; give --threads 1 there):
 
-    python tests/benchmarks/bench_native_engine.py [REPEATS] [THREADS]
+    python tests/benchmarks/bench_native_engine.py [--repeats N] [--threads N] [--model random]
 
 256 prompts x 8 answers at temperature 1, ended by the model itself or at 64 tokens, float32. All
 take turns, so that what else the machine does falls on all. `generate` runs with left padding and
-num_return_sequences in three ways: everything in one call; prompts sorted by length in batches of
-the size that a first pass finds fastest; and the same with the log-probs that native records too.
+num_return_sequences in three ways: everything in one call; prompts sorted by length, in batches and
+on as many threads as a first pass finds fastest; and that with the log-probs that native records.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,13 +42,16 @@ class RandomTokenizer:
     eos_token_id, pad_token_id = 0, 99
 
 
-def load() -> tuple[LanguageModel, list[tuple[int, ...]]]:
-    """The bundled policy and 256 of its problems; without it, a random model of that size."""
-    if (TINY / "model.safetensors").exists():
+def load(name: str) -> tuple[LanguageModel, list[tuple[int, ...]]]:
+    """The bundled policy and 256 of its problems, or a random model of about that size.
+
+    The policy's answers are 13 to 39 tokens long; a random model's vary from 1 to the limit.
+    """
+    if name == "tiny" and (TINY / "model.safetensors").exists():
         model = LanguageModel.load(TINY, device="cpu")
         problems = arithmetic(
             "train", 0, 0, prompts_per_round=PROMPTS, heldout_prompts=1,
-            min_steps=2, max_steps=4, first_max=20,
+            min_steps=2, max_steps=4, first_max=50,
         )  # fmt: skip
         return model, [model.encode_prompt(problem.messages) for problem in problems]
     torch.manual_seed(0)
@@ -71,7 +74,7 @@ def by_native(model: LanguageModel, prompts: Sequence[tuple[int, ...]], repeat: 
         [derive(repeat, name, j) for name, j in names],
         model,
         lambda rows, tokens: None,
-        rows=1024,
+        rows=256,
     )
     ids = [out.token_ids for out in made]
     return [ids[at : at + SAMPLES] for at in range(0, len(ids), SAMPLES)]
@@ -120,15 +123,26 @@ def timed(work: Callable[..., Answers], *arguments: Any, **settings: Any) -> tup
     return sum(len(one) for many in answers for one in many) / seconds, answers
 
 
-def fastest_batch(model: LanguageModel, prompts: Sequence[tuple[int, ...]]) -> int:
-    """The number of prompts per call that `generate` is fastest with."""
-    speeds = {
-        size: max(timed(by_generate, model, prompts, 0, batch=size)[0] for _ in range(2))
-        for size in (16, 32, 64, 128)
-    }
-    tried = ", ".join(f"{size}: {speed:,.0f}" for size, speed in speeds.items())
-    print(f"generate by prompts per call [tokens/s]: {tried}")
-    return max(speeds, key=lambda size: speeds[size])
+def on_threads(threads: int, work: Callable[..., Answers], *arguments: Any, **settings: Any) -> Any:
+    """`timed` with a number of torch threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    found = timed(work, *arguments, **settings)
+    torch.set_num_threads(before)
+    return found
+
+
+def fastest(model: LanguageModel, prompts: Sequence[tuple[int, ...]]) -> tuple[int, int]:
+    """The prompts per call and the number of threads that `generate` is fastest with."""
+    choices = [(size, n) for size in (16, 32, 64, 128) for n in {1, torch.get_num_threads()}]
+    speeds = dict.fromkeys(choices, 0.0)
+    for _ in range(2):
+        for size, threads in choices:
+            speed, _ = on_threads(threads, by_generate, model, prompts, 0, batch=size)
+            speeds[size, threads] = max(speed, speeds[size, threads])
+    tried = ", ".join(f"{size}/{n}: {speed:,.0f}" for (size, n), speed in speeds.items())
+    print(f"generate by prompts per call / threads [tokens/s]: {tried}")
+    return max(speeds, key=lambda choice: speeds[choice])
 
 
 def race(
@@ -136,7 +150,7 @@ def race(
 ) -> tuple[Answers, Answers]:
     """Print the speeds; the answers of all repeats, joined by prompt: native's and generate's."""
     timed(by_native, model, prompts, 0)
-    batch = fastest_batch(model, prompts)
+    batch, threads = fastest(model, prompts)
     rivals: dict[str, dict[str, Any]] = {
         "in one call": {"batch": len(prompts)},
         f"in calls of {batch}": {"batch": batch},
@@ -150,11 +164,13 @@ def race(
         fast, answers = timed(by_native, model, prompts, repeat)
         speeds.append(fast)
         for number, (name, settings) in enumerate(rivals.items()):
-            slow, others = timed(by_generate, model, prompts, 10 * repeat + number, **settings)
+            key = 10 * repeat + number
+            slow, others = on_threads(threads, by_generate, model, prompts, key, **settings)
             ratios[name].append(fast / slow)
         for place in range(len(prompts)):
             ours[place] += answers[place]
             theirs[place] += others[place]
+    print(f"generate on {threads} threads, native on {torch.get_num_threads()}")
     print(f"native [tokens/s]: {', '.join(f'{speed:,.0f}' for speed in speeds)}")
     for name, found in ratios.items():
         low, middle, high = min(found), float(np.median(found)), max(found)
@@ -236,7 +252,8 @@ def compare(ours: Answers, theirs: Answers) -> None:
         return two_sample(bigrams(mine, size), bigrams(other, size))
 
     def lengths(mine: list, other: list) -> float:
-        return float(stats.ks_2samp(list(map(len, mine)), list(map(len, other))).statistic)
+        left, right = (list(map(len, answers)) for answers in (mine, other))
+        return float(stats.ks_2samp(left, right, method="asymp").statistic)
 
     count = sum(map(len, ours))
     print(f"same distribution? {count} answers each; a small p would say no")
@@ -248,16 +265,19 @@ def compare(ours: Answers, theirs: Answers) -> None:
 
 
 def main() -> None:
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    if len(sys.argv) > 2:
-        torch.set_num_threads(int(sys.argv[2]))
-    model, prompts = load()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--model", choices=["tiny", "random"], default="tiny")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    model, prompts = load(chosen.model)
     weights = sum(weight.numel() for weight in model.network.parameters())
     print(
         f"{type(model.network).__name__}, {weights:,} parameters, torch {torch.__version__}, "
         f"{torch.get_num_threads()} threads; {len(prompts)} prompts x {SAMPLES}"
     )
-    compare(*race(model, prompts, repeats))
+    compare(*race(model, prompts, chosen.repeats))
 
 
 if __name__ == "__main__":

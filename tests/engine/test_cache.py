@@ -2,7 +2,13 @@
 
 import pytest
 import torch
-from transformers import BartConfig, BartForConditionalGeneration, DynamicCache
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    DynamicCache,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 from align_cli.engine.cache import ROOM, SlotMemory, cache_kind
 from align_cli.engine.native import native
@@ -23,6 +29,23 @@ KINDS = {
 def test_models_are_told_apart_by_what_their_layers_keep(family, tiny):
     kind = cache_kind(tiny(family).network)
     assert (kind.plain, kind.mixes_lengths) == KINDS[family]
+
+
+@pytest.mark.parametrize(
+    ("rope", "fixed"),
+    [
+        ({"rope_type": "default", "rope_theta": 10_000.0}, True),
+        ({"rope_type": "linear", "rope_theta": 10_000.0, "factor": 2.0}, True),
+        ({"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 2.0}, False),
+    ],
+)
+def test_rotations_that_follow_the_longest_row_keep_lengths_and_threads_apart(rope, fixed):
+    config = LlamaConfig(
+        vocab_size=9, hidden_size=8, intermediate_size=8, num_hidden_layers=1,
+        num_attention_heads=1, num_key_value_heads=1, rope_parameters=rope,
+    )  # fmt: skip
+    kind = cache_kind(LlamaForCausalLM(config))
+    assert (kind.plain, kind.mixes_lengths, kind.side_by_side) == (True, fixed, fixed)
 
 
 def test_a_model_with_a_memory_of_its_own_is_refused_by_name(tiny, ask, quiet):

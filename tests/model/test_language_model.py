@@ -109,10 +109,16 @@ def test_weights_that_are_pickles_are_refused(tiny, words, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_weights_are_read_in_the_type_asked_for(dtype, tiny, words, tmp_path):
-    LanguageModel(tiny("llama"), words()).save(tmp_path)
-    read = LanguageModel.load(tmp_path, device="cpu", dtype=dtype)
+def test_weights_are_read_in_the_type_they_are_stored_in(dtype, tiny, words, tmp_path):
+    LanguageModel(tiny("llama").to(getattr(torch, dtype)), words()).save(tmp_path)
+    read = LanguageModel.load(tmp_path, device="cpu")
     assert read.network.dtype == getattr(torch, dtype)
+
+
+def test_weights_are_as_readable_as_any_file(tiny, words, tmp_path):
+    LanguageModel(tiny("llama"), words()).save(tmp_path)
+    modes = {(tmp_path / name).stat().st_mode for name in ("model.safetensors", "config.json")}
+    assert len(modes) == 1
 
 
 def test_a_sliding_window_does_not_shorten_the_models_window(words):

@@ -44,7 +44,7 @@ class Written:
     def __init__(self, rows):
         self.rows_TV = torch.tensor(rows, dtype=torch.float32)
 
-    def __call__(self, input_ids, use_cache, logits_to_keep):
+    def __call__(self, input_ids, use_cache, logits_to_keep=0):
         kept_TV = self.rows_TV[: input_ids.shape[1]][-logits_to_keep:]
         return SimpleNamespace(logits=kept_TV.expand(len(input_ids), -1, -1))
 
