@@ -24,8 +24,8 @@ OURS = {
     "hydra.job.chdir": "false",
     "hydra.sweep.dir": "${outputs}/.multirun",
     "hydra.sweep.subdir": ".",
-    "hydra/job_logging": "disabled",
-    "hydra/hydra_logging": "disabled",
+    "hydra/job_logging": "none",
+    "hydra/hydra_logging": "none",
 }
 """The run folder is ours alone: Hydra makes no folder, no log file and no copy of the config."""
 

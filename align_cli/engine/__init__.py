@@ -1,0 +1,1 @@
+"""How tokens are produced: draws to completions, by one way of decoding."""

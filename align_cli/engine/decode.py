@@ -37,7 +37,7 @@ def decode(
     rows = _Rows(wave, network.device)
     record = _Record(wave, model.stop_ids)
     for step in range(max(request.limit for request in wave)):
-        uniforms_B = torch.from_numpy(uniforms(rows.key_B, step)).to(network.device)
+        uniforms_B = torch.from_numpy(uniforms(rows.key_B, step))
         token_B, logp_B = sample(logits_BV, uniforms_B, wave[0].rule)
         done_B = record.add(step, rows.number_B, token_B, logp_B)
         left = int((~done_B).sum())
@@ -47,15 +47,11 @@ def decode(
         if left < len(done_B):
             holes = np.flatnonzero(done_B[:left])
             movers = left + np.flatnonzero(~done_B[left:])
-            holes_B, movers_B = (
-                torch.from_numpy(moved).to(network.device) for moved in (holes, movers)
-            )
-            memory.drop(holes_B, movers_B, left)
+            holes_on = torch.from_numpy(holes).to(network.device)
+            memory.drop(holes_on, torch.from_numpy(movers).to(network.device), left)
             rows.drop(holes, movers, left)
-            token_B[holes_B] = token_B[movers_B]
-            token_B = token_B[:left]
         logits_BV = network(
-            input_ids=token_B[:, None],
+            input_ids=record.tokens(step, rows.number_B).to(network.device)[:, None],
             past_key_values=memory.cache,
             use_cache=True,
             **rows.mask_and_positions(step),
@@ -119,6 +115,10 @@ class _Record:
         self._stopped[number_B] = stopped_B
         done_B: npt.NDArray[np.bool_] = stopped_B | (self._limit[number_B] == step + 1)
         return done_B
+
+    def tokens(self, step: int, number_B: Ints) -> Tensor:
+        """What these requests' rows emitted at a step."""
+        return torch.from_numpy(self._tokens[number_B, step])
 
     def generated(self) -> list[Generated]:
         """One per request, in the wave's order."""

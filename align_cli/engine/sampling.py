@@ -28,6 +28,10 @@ def sample(logits_BV: Tensor, uniforms_B: Tensor, rule: Rule) -> tuple[Tensor, T
     The token is a function of the row's logits and its uniform alone. Arithmetic on logits is in
     float32 at least, as in `token_logps`.
     """
+    if logits_BV.device.type == "mps":
+        # That device has no float64.
+        logits_BV = logits_BV.cpu()
+    uniforms_B = uniforms_B.to(logits_BV.device)
     if logits_BV.dtype != torch.float64:
         logits_BV = logits_BV.float()
     if rule.temperature == 0:

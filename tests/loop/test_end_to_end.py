@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 LEARNING = (
     "task.prompts_per_round=256", "task.heldout_prompts=150", "evaluation.samples=4",
     "schedule.batch_pairs=16", "schedule.micro_batch_pairs=16", "schedule.epochs=2",
-    "schedule.checkpoint_every=50", "engine.shard_draws=1024",
+    "schedule.checkpoint_every=50", "engine.shard_draws=1024", "schedule.learning_rate=1e-4",
 )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def sampled(lines):
 def test_two_rounds_improve_the_policy(best, pace):
     # The spread over seeds is about .02.
     for result in (best, pace):
-        assert sampled(result.rounds[1]) > sampled(result.start) + 0.08
+        assert sampled(result.rounds[1]) > sampled(result.start) + 0.06
         assert result.rounds[0]["6_scores"]["eval/kl_reference_nats"] > 0
         assert result.complete
 

@@ -1,5 +1,6 @@
 """Rows to judge, and a look at the processes that judge them."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,9 +59,12 @@ def judge() -> Judge:
     return call
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def children() -> Callable[[int], set[int]]:
-    """The living child processes of a process; one that only waits to be reaped is not living."""
+    """The living child processes of a process, without those that were there before the test.
+
+    One that only waits to be reaped is not living.
+    """
     if not sys.platform.startswith("linux"):
         pytest.skip("reads /proc")
 
@@ -73,6 +77,9 @@ def children() -> Callable[[int], set[int]]:
                 continue
             if int(ppid) == parent and state != "Z":
                 found.add(int(stat.parent.name))
-        return found
+        return found - before
 
+    # Other tests of this process leave a fork server behind.
+    before: set[int] = set()
+    before = find(os.getpid())
     return find
