@@ -9,7 +9,6 @@ and shared. A folder without a record is unfinished: its shards are kept and the
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -185,13 +184,10 @@ def write_text(file: Path, text: str) -> None:
 
 
 def settle(part: Path, file: Path) -> None:
-    """Force a written file (or folder) to disk, then give it its name."""
+    """Force a written file to disk, then give it its name."""
     try:
-        if part.is_file():
-            with part.open("rb") as stream:
-                os.fsync(stream.fileno())
-        if file.is_dir():
-            shutil.rmtree(file)
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
         os.replace(part, file)
     except OSError as error:
         raise AlignError(f"{file} cannot be written: {error}") from error

@@ -7,7 +7,6 @@ A crash between the two leaves the record of the checkpoint before, and the file
 """
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from align_cli.errors import CorruptStage
+from align_cli.store.stage import settle, write_text
 
 RECORD = "training.json"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -28,12 +28,9 @@ def save_training(folder: Path, network: nn.Module, optimiser: AdamW, step: int)
     file = folder / f"step_{step:08d}.safetensors"
     part = file.with_suffix(".part")
     save_file(_training_tensors(network, optimiser), part)
-    _settle(part, file)
-    record_part = folder / f"{RECORD}.part"
-    record_part.write_text(
-        json.dumps({"step": step, "file": file.name, "bytes": file.stat().st_size}) + "\n"
-    )
-    _settle(record_part, folder / RECORD)
+    settle(part, file)
+    record = {"step": step, "file": file.name, "bytes": file.stat().st_size}
+    write_text(folder / RECORD, json.dumps(record) + "\n")
     for stale in folder.glob("step_*"):
         if stale != file:
             stale.unlink()
@@ -105,10 +102,3 @@ def _read(file: Path, size: int) -> dict[str, Tensor]:
         raise CorruptStage(
             f"{file} cannot be read ({error}); delete {file.parent} to start this training again"
         ) from error
-
-
-def _settle(part: Path, file: Path) -> None:
-    """Rename once the bytes are on the disk: a power cut leaves the old file or the whole new."""
-    with part.open("rb") as handle:
-        os.fsync(handle.fileno())
-    part.replace(file)
