@@ -1,6 +1,7 @@
 """What flows on the device.
 
-Shapes: B pairs, T tokens (right-padded), V vocabulary. A `_BT` suffix is a [B, T] tensor.
+Shapes: B pairs, G groups, C completions (of all groups, joined), T tokens (right-padded), V
+vocabulary. A `_BT` suffix is a [B, T] tensor.
 """
 
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ class PairLabels:
 
     margin_B: Tensor
     """score(chosen) - score(rejected) [score units]."""
+    chosen_score_B: Tensor
+    """[score units]"""
+    rejected_score_B: Tensor
+    """[score units]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +43,66 @@ class PairLoss:
     chosen_reward_B: Tensor
     """Implicit reward of the chosen side, detached; for metrics only."""
     rejected_reward_B: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class PairTokens:
+    """Log-probs of every token of both sides, from the completion's first token on.
+
+    Padding holds 0, and its mask False. T is that of the longer side of the batch, for both.
+    """
+
+    chosen_BT: Tensor
+    """[nats]"""
+    rejected_BT: Tensor
+    """[nats]"""
+    chosen_mask_BT: Tensor
+    """bool; every row has at least one True."""
+    rejected_mask_BT: Tensor
+    shared_B: Tensor
+    """How many leading tokens the two sides have in common [tokens], int64."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairTokenKLs:
+    """KL(reference || policy) of the next token's whole distribution, at every token's place.
+
+    Differentiable in the policy; padding holds 0, shaped as in PairTokens.
+    """
+
+    chosen_BT: Tensor
+    """[nats]"""
+    rejected_BT: Tensor
+    """[nats]"""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLogps:
+    """Log-probs of the completions of each prompt under one policy, summed over their tokens."""
+
+    logp_C: Tensor
+    """[nats]"""
+    len_C: Tensor
+    """[tokens], int64, at least 1."""
+    group_C: Tensor
+    """Which group a completion belongs to: int64, ascending, 0 to groups - 1, none left out."""
+    groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLabels:
+    """What the judge said of each completion."""
+
+    score_C: Tensor
+    """[score units]"""
+    right_C: Tensor | None
+    """bool; None where the judge only grades."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLoss:
+    """A loss per group, unreduced: the trainer takes the mean."""
+
+    loss_G: Tensor
+    reward_C: Tensor
+    """Implicit reward of each completion, detached; for metrics only."""

@@ -11,7 +11,7 @@ from typing import Any
 SMALL = (
     "tracker=none", "device=cpu", "threads=1", "task.prompts_per_round=48",
     "task.heldout_prompts=24", "evaluation.samples=2", "schedule.rounds=2", "schedule.epochs=1",
-    "schedule.checkpoint_every=2", "schedule.batch_pairs=4", "schedule.micro_batch_pairs=4",
+    "schedule.checkpoint_every=2", "schedule.batch_size=4", "schedule.micro_batch_size=4",
     "engine.shard_draws=64",
 )  # fmt: skip
 

@@ -123,7 +123,7 @@ def _displacement(network: Any, task: Task, model: Any, cost: Cost) -> dict[str,
     fallen = 0.0
     count = len(task.examples)
     order = sorted(range(count), key=lambda place: len(task.examples[place].chosen_ids))
-    size = max(task.plan.micro_batch_pairs, 64)
+    size = max(task.plan.micro_batch_size, 64)
     for at in range(0, count, size):
         places = order[at : at + size]
         pairs, references, labels = pair_tensors(model, task, places, cost)

@@ -30,6 +30,7 @@ class TrainingSet:
     """(round, pair)"""
     prompts: Mapping[tuple[int, str], Prompt]
     completions: Mapping[tuple[int, str, int], Completion]
+    scores: Mapping[tuple[int, str, int], float | None]
     content: str
     stage_content: str
     """Of the present round's pairs."""
@@ -47,12 +48,19 @@ class TrainingSet:
                 chosen=pair.chosen,
                 rejected=pair.rejected,
                 margin=pair.margin,
+                chosen_score=self._score(number, pair.prompt_id, pair.chosen),
+                rejected_score=self._score(number, pair.prompt_id, pair.rejected),
                 prompt_ids=prompt_ids[number, pair.prompt_id],
                 chosen_ids=self.completions[number, pair.prompt_id, pair.chosen].token_ids,
                 rejected_ids=self.completions[number, pair.prompt_id, pair.rejected].token_ids,
             )
             for number, pair in self.rows
         ]
+
+    def _score(self, number: int, prompt_id: str, index: int) -> float:
+        score = self.scores[number, prompt_id, index]
+        assert score is not None, "a pairing rule is only shown what was judged"
+        return score
 
 
 def training_set(loop: Loop, rounds: Sequence[RoundData]) -> TrainingSet:
@@ -65,6 +73,11 @@ def training_set(loop: Loop, rounds: Sequence[RoundData]) -> TrainingSet:
         prompts={(data.number, key): p for data in kept for key, p in data.prompts.items()},
         completions={
             (data.number, judged.completion.prompt_id, judged.completion.index): judged.completion
+            for data in kept
+            for judged in data.sampled.judged
+        },
+        scores={
+            (data.number, judged.label.prompt_id, judged.label.index): judged.label.score
             for data in kept
             for judged in data.sampled.judged
         },

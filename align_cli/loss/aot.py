@@ -29,7 +29,7 @@ def aot(
         loss = -(1-e) log sigmoid(beta d_i) - e log sigmoid(-beta d_i)
 
     **Couples pairs**: it is sorted within what is computed at once, so the loss depends on
-    schedule.micro_batch_pairs; make it equal to schedule.batch_pairs. `loss_B` is in sorted order.
+    schedule.micro_batch_size; make it equal to schedule.batch_size. `loss_B` is in sorted order.
 
     Settings:
         beta: inverse temperature of the leash.

@@ -75,7 +75,7 @@ def at_start(loss: Component) -> tuple[float, str]:
     length_B = torch.tensor([20])
     pairs = PairLogps(sides[0], sides[1], length_B, length_B)
     reference = PairLogps(sides[0].detach(), sides[1].detach(), length_B, length_B)
-    labels = PairLabels(torch.ones(1, dtype=torch.float64))
+    labels = PairLabels(*torch.tensor([[1.0], [1.0], [0.0]], dtype=torch.float64))
     loss_B = loss(pairs=pairs, ref_pairs=reference, pair_labels=labels).loss_B
     (gradient,) = torch.autograd.grad(loss_B.sum(), sides)
     signs = (_sign(float(one)) for one in gradient[:, 0])

@@ -25,8 +25,8 @@ class Plan:
     curve: Literal["constant", "linear", "cosine"]
     warmup_share: float
     """[share of a round's steps]."""
-    batch_pairs: int
-    micro_batch_pairs: int
+    batch_size: int
+    micro_batch_size: int
     clip_norm: float | None
     weight_decay: float
     adam_beta1: float
@@ -46,8 +46,8 @@ def plan(
     learning_rate: Annotated[float, "> 0"],
     curve: Literal["constant", "linear", "cosine"],
     warmup_share: Annotated[float, "[0, 1)", "share of a round's steps"],
-    batch_pairs: Annotated[int, ">= 1", "pairs"],
-    micro_batch_pairs: Annotated[int, ">= 1", "pairs"],
+    batch_size: Annotated[int, ">= 1", "pairs"],
+    micro_batch_size: Annotated[int, ">= 1", "pairs"],
     clip_norm: Annotated[float | None, "> 0"],
     weight_decay: Annotated[float, ">= 0"],
     adam_beta1: Annotated[float, "[0, 1)"],
@@ -76,8 +76,8 @@ def plan(
         epochs: passes over the pairs of each round.
         learning_rate: the peak.
         curve, warmup_share: shape of the learning rate over a round's steps, see train/curve.py.
-        batch_pairs: pairs per optimiser step, a multiple of micro_batch_pairs.
-        micro_batch_pairs: pairs per forward pass; memory, not mathematics.
+        batch_size: pairs per optimiser step, a multiple of micro_batch_size.
+        micro_batch_size: pairs per forward pass; memory, not mathematics.
         clip_norm: largest gradient norm; null: not clipped.
         weight_decay, adam_beta1, adam_beta2, adam_eps: AdamW.
         checkpoint_every: a killed run repeats at most this many steps.
@@ -85,10 +85,10 @@ def plan(
     _belongs("ema_decay", ema_decay, to="reference=ema", on=reference == "ema")
     _belongs("reference_every", reference_every, to="reference=every_m", on=reference == "every_m")
     _belongs("replay_rounds", replay_rounds, to="replay=last_k", on=replay == "last_k")
-    if batch_pairs % micro_batch_pairs:
+    if batch_size % micro_batch_size:
         raise ConfigError(
-            f"schedule.batch_pairs {batch_pairs} is not a multiple of schedule.micro_batch_pairs "
-            f"{micro_batch_pairs}: a batch is made of whole micro-batches; change either"
+            f"schedule.batch_size {batch_size} is not a multiple of schedule.micro_batch_size "
+            f"{micro_batch_size}: a batch is made of whole micro-batches; change either"
         )
     return Plan(
         rounds=rounds,
@@ -102,8 +102,8 @@ def plan(
         learning_rate=learning_rate,
         curve=curve,
         warmup_share=warmup_share,
-        batch_pairs=batch_pairs,
-        micro_batch_pairs=micro_batch_pairs,
+        batch_size=batch_size,
+        micro_batch_size=micro_batch_size,
         clip_norm=clip_norm,
         weight_decay=weight_decay,
         adam_beta1=adam_beta1,

@@ -32,6 +32,8 @@ class Example:
     chosen: int
     rejected: int
     margin: float
+    chosen_score: float
+    rejected_score: float
     prompt_ids: tuple[int, ...]
     chosen_ids: tuple[int, ...]
     rejected_ids: tuple[int, ...]
@@ -99,7 +101,7 @@ def batch_order(count: int, plan: Plan, seed: int, round_number: int) -> list[li
     for epoch in range(plan.epochs):
         generator = torch.Generator().manual_seed(derive(seed, "order", round_number, epoch) >> 1)
         order = torch.randperm(count, generator=generator).tolist()
-        batches += [order[at : at + plan.batch_pairs] for at in range(0, count, plan.batch_pairs)]
+        batches += [order[at : at + plan.batch_size] for at in range(0, count, plan.batch_size)]
     return batches
 
 
@@ -107,7 +109,7 @@ def _accumulate(
     model: LanguageModel, task: Task, places: Sequence[int], step: int, cost: Cost
 ) -> dict[str, float]:
     """Gradient of the batch's mean loss, micro-batch by micro-batch; the batch's numbers."""
-    size = task.plan.micro_batch_pairs
+    size = task.plan.micro_batch_size
     totals: dict[str, float] = {}
     for at in range(0, len(places), size):
         micro = places[at : at + size]
@@ -137,7 +139,11 @@ def pair_tensors(
     half = len(places)
     pairs = PairLogps(sums_B[:half], sums_B[half:], lengths_B[:half], lengths_B[half:])
     device = model.device
-    labels = PairLabels(torch.tensor([e.margin for e in chosen], device=device))
+    labels = PairLabels(
+        torch.tensor([e.margin for e in chosen], device=device),
+        torch.tensor([e.chosen_score for e in chosen], device=device),
+        torch.tensor([e.rejected_score for e in chosen], device=device),
+    )
     if task.references is None:
         return pairs, None, labels
     rows = [task.references[place] for place in places]

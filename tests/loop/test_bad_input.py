@@ -124,7 +124,7 @@ def test_values_that_only_a_call_refuses_leave_no_folder(tmp_path):
     from align_cli.loop.rounds import run
     from align_cli.report.reporter import Silent
 
-    words = words_of(tmp_path / "out", ("schedule.batch_pairs=6", "schedule.micro_batch_pairs=4"))
+    words = words_of(tmp_path / "out", ("schedule.batch_size=6", "schedule.micro_batch_size=4"))
     with pytest.raises(ConfigError, match="multiple"):
         run(compose(words), Silent())
     assert not (tmp_path / "out").exists()

@@ -11,7 +11,7 @@ from align_cli.store.tables import read_rows
 pytestmark = pytest.mark.e2e
 LEARNING = (
     "task.prompts_per_round=256", "task.heldout_prompts=150", "evaluation.samples=4",
-    "schedule.batch_pairs=16", "schedule.micro_batch_pairs=16", "schedule.epochs=2",
+    "schedule.batch_size=16", "schedule.micro_batch_size=16", "schedule.epochs=2",
     "schedule.checkpoint_every=50", "engine.shard_draws=1024", "schedule.learning_rate=1e-4",
 )  # fmt: skip
 

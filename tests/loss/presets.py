@@ -60,8 +60,13 @@ def batch(
     return {
         "pairs": PairLogps(chosen, rejected, *sides),
         "ref_pairs": PairLogps(ref_chosen, ref_rejected, *sides),
-        "pair_labels": PairLabels(torch.ones_like(chosen.float()) if margin is None else margin),
+        "pair_labels": scores(torch.ones_like(chosen.float()) if margin is None else margin),
     }
+
+
+def scores(margin_B: Tensor) -> PairLabels:
+    """Labels of pairs whose rejected side scores 0."""
+    return PairLabels(margin_B, margin_B, torch.zeros_like(margin_B))
 
 
 def random_batch(seed: int, size: int = 16, dtype: torch.dtype = torch.float64) -> Data:

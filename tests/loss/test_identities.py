@@ -8,10 +8,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from presets import Data, batch, call, random_batch, settings_of
+from presets import Data, batch, call, random_batch, scores, settings_of
 from torch import Tensor
 
-from align_cli.batches import PairLabels
 from align_cli.loss.divergences import ALPHA, DIVERGENCES, properties
 from align_cli.loss.document import document
 from align_cli.loss.links import LINKS
@@ -25,7 +24,7 @@ def close(found: Tensor, wanted: Tensor, tolerance: float = 1e-12) -> None:
 
 def scored(data: Data, margin: Any) -> Data:
     like = data["pairs"].chosen_B
-    return data | {"pair_labels": PairLabels(torch.as_tensor(margin).expand_as(like).to(like))}
+    return data | {"pair_labels": scores(torch.as_tensor(margin).expand_as(like).to(like))}
 
 
 def reversed_(data: Data) -> Data:

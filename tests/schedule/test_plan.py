@@ -58,9 +58,9 @@ def test_a_choice_without_its_setting_is_refused(name: str, value: float, owner:
     ("batch", "micro", "whole"), [(16, 4, True), (16, 5, False), (8, 16, False)]
 )
 def test_a_batch_is_whole_micro_batches(batch: int, micro: int, whole: bool):
-    changed = settings(batch_pairs=batch, micro_batch_pairs=micro)
+    changed = settings(batch_size=batch, micro_batch_size=micro)
     if whole:
-        assert plan(**changed).micro_batch_pairs == micro
+        assert plan(**changed).micro_batch_size == micro
     else:
-        with pytest.raises(ConfigError, match=f"batch_pairs {batch} .* {micro}"):
+        with pytest.raises(ConfigError, match=f"batch_size {batch} .* {micro}"):
             plan(**changed)

@@ -20,7 +20,7 @@ from align_cli.train.preference import Example, Task, batch_order, train_pairs
 PLAN = Plan(
     rounds=1, reference="previous", ema_decay=None, reference_every=None, draw_from="current",
     replay="none", replay_rounds=None, epochs=2, learning_rate=1e-3, curve="linear",
-    warmup_share=0.0, batch_pairs=4, micro_batch_pairs=4, clip_norm=1.0, weight_decay=0.0,
+    warmup_share=0.0, batch_size=4, micro_batch_size=4, clip_norm=1.0, weight_decay=0.0,
     adam_beta1=0.9, adam_beta2=0.999, adam_eps=1e-8, checkpoint_every=2,
 )  # fmt: skip
 
@@ -49,8 +49,8 @@ def task(model):
     rejected = [model.encode_response(f"{n}#{text}=" * (1 + n % 3)) for n, text in enumerate(texts)]
     examples = [
         Example(
-            prompt_id=f"p{n}", round=0, chosen=0, rejected=1, margin=1.0, prompt_ids=p,
-            chosen_ids=c, rejected_ids=r,
+            prompt_id=f"p{n}", round=0, chosen=0, rejected=1, margin=1.0, chosen_score=1.0,
+            rejected_score=0.0, prompt_ids=p, chosen_ids=c, rejected_ids=r,
         )
         for n, (p, c, r) in enumerate(zip(prompts, chosen, rejected, strict=True))
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def weights(model):
 
 
 def test_every_epoch_visits_every_pair_once():
-    order = batch_order(10, replace(PLAN, epochs=3, batch_pairs=4), seed=1, round_number=2)
+    order = batch_order(10, replace(PLAN, epochs=3, batch_size=4), seed=1, round_number=2)
     assert [len(batch) for batch in order] == [4, 4, 2] * 3
     epochs = [list(chain(*order[at : at + 3])) for at in (0, 3, 6)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
@@ -103,7 +103,7 @@ def test_the_first_step_is_at_the_reference(model, task, tmp_path):
 
 def test_one_step_is_the_naive_gradient_step(model, folder, task, tmp_path):
     """A pair at a time, log-probs by plain softmax, torch's own clipping and AdamW."""
-    task = replace(task, plan=replace(PLAN, epochs=1, batch_pairs=8, micro_batch_pairs=8))
+    task = replace(task, plan=replace(PLAN, epochs=1, batch_size=8, micro_batch_size=8))
     trained(model, task, tmp_path)
     naive = LanguageModel.load(folder, device="cpu").network
 
@@ -131,7 +131,7 @@ def test_accumulation_is_one_batch(folder, task, tmp_path):
     found = []
     for micro in (1, 2, 4):
         model = LanguageModel.load(folder, device="cpu")
-        plan = replace(PLAN, micro_batch_pairs=micro)
+        plan = replace(PLAN, micro_batch_size=micro)
         steps = trained(model, replace(task, plan=plan), tmp_path / str(micro))
         found.append([steps[n]["train/loss"] for n in sorted(steps)])
     assert found[0] == pytest.approx(found[2], abs=1e-5)
