@@ -17,7 +17,7 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "verifier": frozenset({"prompts", "completions"}),
     "noise": frozenset({"label", "prompt", "completion", "seed"}),
     "pairing": frozenset({"siblings", "seed"}),
-    "loss": frozenset({"pairs", "ref_pairs", "pair_labels"}),
+    "loss": frozenset({"pairs", "ref_pairs", "start_pairs", "pair_labels"}),
     "schedule": frozenset(),
     "evaluation": frozenset({"prompts"}),
     "tracker": frozenset({"run"}),

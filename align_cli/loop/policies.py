@@ -5,17 +5,15 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.example_sets import TrainingSet
+from align_cli.loop.known import Known, read_known
 from align_cli.loop.sources import stamp
 from align_cli.loop.trail import STEPS, WORK, Trail, read_steps
-from align_cli.loop.training_set import TrainingSet
-from align_cli.rows import PairReference
 from align_cli.store import fingerprint
-from align_cli.store.cost import Cost, measured
+from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
-from align_cli.train.preference import Task, pair_metrics, pair_tensors, train_pairs
+from align_cli.train.steps import numbers_after, train
 
 NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "replay",
                 "replay_rounds", "checkpoint_every"}  # fmt: skip
@@ -50,26 +48,26 @@ def start_policy(loop: Loop) -> PolicyRef:
 def train_policy(
     loop: Loop,
     number: int,
-    pairs: TrainingSet,
-    references: Stage | None,
+    chosen: TrainingSet,
+    known: Known,
     start: PolicyRef,
 ) -> PolicyRef:
     """The policy that round `number` makes of `start`."""
     started = time.perf_counter()
 
     def work(stage: Stage) -> None:
-        _train(loop, number, pairs, references, start, stage)
+        _train(loop, number, chosen, known, start, stage)
 
     plan = {key: value for key, value in asdict(loop.plan).items() if key not in NOT_TRAINING}
     facts = {
         "loss": loop.parts["loss"].made_from,
         "plan": plan,
-        "pairs": pairs.content,
-        "references": None if references is None else references.record.content,
+        chosen.unit: chosen.content,
+        "known": {need: table.record.content for need, table in known.items()},
         "policy": start.content,
         "seed": loop.seed,
         "round": number,
-        "trainer": fingerprint.of_code("align_cli.train.preference.train_pairs"),
+        "trainer": fingerprint.of_code(chosen.trainer),
         "versions": loop.versions,
     }
     planned = loop.store.stage("policy", {"kind": "policy", **facts})
@@ -77,9 +75,8 @@ def train_policy(
     stage = loop.make("policy", facts, work)
     for step, metrics in read_steps(stage.folder / STEPS):
         loop.journal.append(metrics, round_number=number, stage="5_policy", step=step)
-    inputs = {"policy": start.content, "pairs": pairs.stage_content}
-    if references is not None:
-        inputs["reference"] = references.record.content
+    inputs = {"policy": start.content, chosen.unit: chosen.stage_content}
+    inputs |= {need: table.record.content for need, table in known.items()}
     loop.conclude(
         "5_policy",
         {"5_policy": stage},
@@ -94,45 +91,21 @@ def train_policy(
 def _train(
     loop: Loop,
     number: int,
-    pairs: TrainingSet,
-    references: Stage | None,
+    chosen: TrainingSet,
+    known: Known,
     start: PolicyRef,
     stage: Stage,
 ) -> None:
     work, steps = stage.folder / WORK, stage.folder / STEPS
     with measured() as cost:
         model = loop.load(start)
-        rows = None if references is None else references.read_all("reference", PairReference)
-        task = Task(pairs.examples(model), rows, loop.parts["loss"], loop.plan, loop.seed, number)
+        task = chosen.task(loop, model, read_known(known), number)
         trail = Trail(loop, number, steps)
-        spent = train_pairs(model, task, work=work, on_start=trail.start, on_step=trail.step)
-        metrics = _displacement(model.network, task, model, spent)
+        spent = train(model, task, work=work, on_start=trail.start, on_step=trail.step)
+        metrics = numbers_after(model, task, spent)
         model.save(stage.folder)
         cost.add(spent)
     shutil.rmtree(work, ignore_errors=True)
-    stage.finish(
-        rows_in=len(pairs.rows), rows_out=len(pairs.rows), metrics=metrics, extra_cost=cost
-    )
+    count = len(chosen.rows)
+    stage.finish(rows_in=count, rows_out=count, metrics=metrics, extra_cost=cost)
     loop.reporter.end("")
-
-
-@torch.inference_mode()
-def _displacement(network: Any, task: Task, model: Any, cost: Cost) -> dict[str, float]:
-    """Where training has moved its own pairs: log-ratios to the reference, after the last step."""
-    totals: dict[str, float] = {}
-    fallen = 0.0
-    count = len(task.examples)
-    order = sorted(range(count), key=lambda place: len(task.examples[place].chosen_ids))
-    size = max(task.plan.micro_batch_size, 64)
-    for at in range(0, count, size):
-        places = order[at : at + size]
-        pairs, references, labels = pair_tensors(model, task, places, cost)
-        out = task.loss(pairs=pairs, ref_pairs=references, pair_labels=labels)
-        for name, value in pair_metrics(out, pairs, references).items():
-            totals[name] = totals.get(name, 0.0) + value * len(places) / count
-        if references is not None:
-            fallen += float((pairs.chosen_B < references.chosen_B).sum()) / count
-    metrics = {name.replace("train/", "after/"): value for name, value in totals.items()}
-    if task.references is not None:
-        metrics["after/chosen_fallen_share"] = fallen
-    return metrics

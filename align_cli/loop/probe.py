@@ -16,7 +16,7 @@ def probe_loss(loss: Part) -> None:
         torch.tensor([6, 8]),
     )
     labels = PairLabels(torch.ones(2), torch.ones(2), torch.zeros(2))
-    out = loss(pairs=logps, ref_pairs=logps, pair_labels=labels)
+    out = loss(pairs=logps, ref_pairs=logps, start_pairs=logps, pair_labels=labels)
     if not isinstance(out, PairLoss) or out.loss_B.shape != (2,):
         raise ConfigError(f"loss {loss.target} must return a PairLoss with one value per pair")
     if not bool(out.loss_B.isfinite().all()):

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.known import score_known
 from align_cli.loop.pairing import pair_up
 from align_cli.loop.policies import start_policy, train_policy
 from align_cli.loop.prompts import ask_questions, held_out
-from align_cli.loop.references import reference_of, score_reference
+from align_cli.loop.references import reference_of
 from align_cli.loop.sampling import sample
 from align_cli.loop.scores import evaluate
 from align_cli.loop.setup import opened
@@ -34,7 +35,7 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
             pairs = pair_up(loop, number, prompts, sampled)
             history.append(RoundData(number, {p.id: p for p in prompts}, sampled, pairs))
             chosen = training_set(loop, history)
-            known = score_reference(loop, number, chosen, reference)
+            known = score_known(loop, number, chosen, reference, policies[-1])
             policies.append(train_policy(loop, number, chosen, known, policies[-1]))
             against = {"reference": reference, "initial": policies[0]}
             evaluate(loop, number, exam, exam_stage, policies[-1], against)

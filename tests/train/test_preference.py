@@ -15,7 +15,8 @@ from align_cli.model.logps import sequence_logps
 from align_cli.policy.scratch import scratch
 from align_cli.rows import Message, PairReference
 from align_cli.schedule.plan import Plan
-from align_cli.train.preference import Example, Task, batch_order, train_pairs
+from align_cli.train.pair_batches import PairExample, PairTask
+from align_cli.train.steps import batch_order, train
 
 PLAN = Plan(
     rounds=1, reference="previous", ema_decay=None, reference_every=None, draw_from="current",
@@ -48,7 +49,7 @@ def task(model):
     chosen = [model.encode_response(f"{text}={n}#{n}") for n, text in enumerate(texts)]
     rejected = [model.encode_response(f"{n}#{text}=" * (1 + n % 3)) for n, text in enumerate(texts)]
     examples = [
-        Example(
+        PairExample(
             prompt_id=f"p{n}", round=0, chosen=0, rejected=1, margin=1.0, chosen_score=1.0,
             rejected_score=0.0, prompt_ids=p, chosen_ids=c, rejected_ids=r,
         )
@@ -63,7 +64,7 @@ def task(model):
         )
         for n, e in enumerate(examples)
     ]  # fmt: skip
-    return Task(examples, references, dpo, PLAN, seed=5, round_number=0)
+    return PairTask(examples, {"ref_pairs": references}, dpo, PLAN, seed=5, round_number=0)
 
 
 def trained(model, task, work, *, stop_after=None):
@@ -75,7 +76,7 @@ def trained(model, task, work, *, stop_after=None):
         if stop_after is not None and step >= stop_after:
             raise KeyboardInterrupt
 
-    train_pairs(model, task, work=work, on_start=lambda done, total: None, on_step=on_step)
+    train(model, task, work=work, on_start=lambda done, total: None, on_step=on_step)
     return seen
 
 
@@ -114,7 +115,7 @@ def test_one_step_is_the_naive_gradient_step(model, folder, task, tmp_path):
         return sum(table[t - 1, ids[0, t]] for t in steps)
 
     losses = []
-    for example, ref in zip(task.examples, task.references, strict=True):
+    for example, ref in zip(task.examples, task.known["ref_pairs"], strict=True):
         margin = logp(example.prompt_ids, example.chosen_ids) - ref.chosen_logp
         margin = margin - logp(example.prompt_ids, example.rejected_ids) + ref.rejected_logp
         losses.append(-logsigmoid(0.5 * margin))
@@ -166,7 +167,7 @@ def test_a_loss_without_reference_gets_none(model, task, tmp_path):
         reward = pairs.chosen_B - pairs.rejected_B
         return PairLoss(torch.relu(1 - reward), pairs.chosen_B.detach(), pairs.rejected_B.detach())
 
-    steps = trained(model, replace(task, references=None, loss=hinge), tmp_path)
+    steps = trained(model, replace(task, known={}, loss=hinge), tmp_path)
     assert "train/chosen_logratio_nats" not in steps[0]
 
 

@@ -1,0 +1,167 @@
+"""One round of preference optimisation: examples in, better weights and a trail of numbers out.
+
+The loop over optimiser steps is the same whatever an example is: a pair, or a group of siblings.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from align_cli.errors import NonFinite
+from align_cli.model.flops import forward_flops
+from align_cli.model.language_model import LanguageModel
+from align_cli.schedule.plan import Plan
+from align_cli.seeds import derive
+from align_cli.store.cost import Cost
+from align_cli.train.checkpoint import load_training, save_training
+from align_cli.train.curve import multiplier
+from align_cli.train.numbers import Means, Numbers
+from align_cli.train.optimiser import adamw, update
+
+SCORED_AT_ONCE = 64
+"""Examples per forward pass where no gradient is kept, if micro_batch_size is not larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What a micro-batch of examples gives."""
+
+    loss_N: Tensor
+    """One value per example, unreduced."""
+    numbers: Numbers
+
+
+class Task(Protocol):
+    """Everything one round of training is a function of."""
+
+    @property
+    def unit(self) -> str:
+        """What an example is, in the plural."""
+
+    @property
+    def plan(self) -> Plan:
+        """The optimisation."""
+
+    @property
+    def seed(self) -> int:
+        """Of the order of the examples."""
+
+    @property
+    def round_number(self) -> int:
+        """The round that trains."""
+
+    def __len__(self) -> int:
+        """How many examples there are."""
+
+    def prompt_id(self, place: int) -> str:
+        """The prompt of an example, for messages."""
+
+    def lengths(self, place: int) -> list[int]:
+        """Tokens of every sequence of an example that gradients flow through, prompts included."""
+
+    def losses(self, model: LanguageModel, places: Sequence[int], cost: Cost) -> Losses:
+        """The loss of these examples; its forward passes are added to `cost`."""
+
+
+def train(
+    model: LanguageModel,
+    task: Task,
+    *,
+    work: Path,
+    on_start: Callable[[int, int], None],
+    on_step: Callable[[int, Mapping[str, float]], None],
+) -> Cost:
+    """Take every step of the plan, going on from the last checkpoint in `work`.
+
+    `on_start(done, total)` tells where it begins, `on_step(step, metrics)` what each step gave.
+    """
+    plan, cost = task.plan, Cost()
+    batches = batch_order(len(task), plan, task.seed, task.round_number)
+    optimiser = adamw(
+        model.network,
+        weight_decay=plan.weight_decay,
+        beta1=plan.adam_beta1,
+        beta2=plan.adam_beta2,
+        eps=plan.adam_eps,
+    )
+    done = load_training(work, model.network, optimiser) or 0
+    on_start(done, len(batches))
+    for step in range(done, len(batches)):
+        rate = plan.learning_rate * multiplier(
+            plan.curve, step / len(batches), warmup_share=plan.warmup_share
+        )
+        metrics = _accumulate(model, task, batches[step], step, cost)
+        norm = update(
+            optimiser,
+            learning_rate=rate,
+            clip_norm=plan.clip_norm,
+            where=f"round {task.round_number}, step {step}",
+        )
+        on_step(step, {**metrics, "train/grad_norm": norm, "train/learning_rate": rate})
+        if (step + 1) % plan.checkpoint_every == 0 and step + 1 < len(batches):
+            save_training(work, model.network, optimiser, step + 1)
+    return cost
+
+
+def batch_order(count: int, plan: Plan, seed: int, round_number: int) -> list[list[int]]:
+    """Places of the examples of every step; each epoch is a seeded order of all of them.
+
+    The last batch of an epoch may be smaller: nothing is dropped.
+    """
+    batches: list[list[int]] = []
+    for epoch in range(plan.epochs):
+        generator = torch.Generator().manual_seed(derive(seed, "order", round_number, epoch) >> 1)
+        order = torch.randperm(count, generator=generator).tolist()
+        batches += [order[at : at + plan.batch_size] for at in range(0, count, plan.batch_size)]
+    return batches
+
+
+def _accumulate(
+    model: LanguageModel, task: Task, places: Sequence[int], step: int, cost: Cost
+) -> dict[str, float]:
+    """Gradient of the batch's mean loss, micro-batch by micro-batch; the batch's numbers."""
+    size = task.plan.micro_batch_size
+    means = Means()
+    for at in range(0, len(places), size):
+        micro = places[at : at + size]
+        out = task.losses(model, micro, cost)
+        _check_finite(out.loss_N, task, micro, step)
+        (out.loss_N.sum() / len(places)).backward()
+        means.add(out.numbers)
+        _count_backward(model, task, micro, cost)
+    return means.named("train")
+
+
+@torch.inference_mode()
+def numbers_after(model: LanguageModel, task: Task, cost: Cost) -> dict[str, float]:
+    """Where training has moved its own examples: their numbers after the last step, as `after/`."""
+    means = Means()
+    order = sorted(range(len(task)), key=lambda place: max(task.lengths(place)))
+    size = max(task.plan.micro_batch_size, SCORED_AT_ONCE)
+    for at in range(0, len(order), size):
+        means.add(task.losses(model, order[at : at + size], cost).numbers)
+    return means.named("after")
+
+
+def _check_finite(loss_N: Tensor, task: Task, places: Sequence[int], step: int) -> None:
+    if bool(loss_N.isfinite().all()):
+        return
+    bad = [p for p, good in zip(places, loss_N.isfinite().tolist(), strict=True) if not good]
+    prompts = [task.prompt_id(place) for place in bad]
+    raise NonFinite(
+        f"round {task.round_number}, step {step}: the loss is not finite for {len(bad)} of "
+        f"{len(places)} {task.unit}, prompts {', '.join(prompts[:5])}; lower "
+        "schedule.learning_rate or loss.beta. No weight was changed by this step"
+    )
+
+
+def _count_backward(model: LanguageModel, task: Task, places: Sequence[int], cost: Cost) -> None:
+    for place in places:
+        for tokens in task.lengths(place):
+            cost.trained_tokens += tokens
+            # Gradients by weights and by activations: two products for each one forward.
+            cost.backward_flops += 2 * forward_flops(model.network, tokens, tokens / 2)
