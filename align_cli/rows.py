@@ -251,6 +251,59 @@ class PairReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The judged completions of one prompt that are trained on together.
+
+    Example:
+        Group(prompt_id="9f2c...", indices=(0, 1, 3), scores=(1.0, 0.0, 1.0),
+              rights=(True, False, True))
+    """
+
+    prompt_id: str
+    indices: tuple[int, ...]
+    scores: tuple[float, ...]
+    """In the order of the indices [score units]."""
+    rights: tuple[bool, ...] | None
+    """None where the judge only grades."""
+
+    def __post_init__(self) -> None:
+        where = f"group of {self.prompt_id}"
+        if len(self.indices) < 2 or len(set(self.indices)) < len(self.indices):
+            raise RowError(f"{where}: indices {self.indices}; wanted two or more different ones")
+        for name, values in (("scores", self.scores), ("rights", self.rights)):
+            if values is not None and len(values) != len(self.indices):
+                raise RowError(f"{where}: {len(values)} {name} of {len(self.indices)} completions")
+        if not all(map(math.isfinite, self.scores)):
+            raise RowError(f"{where}: scores {self.scores} are not all finite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupReference:
+    """Log-probs of a group's completions under the round's reference, computed once and stored."""
+
+    prompt_id: str
+    round: int
+    """The round the group comes from; earlier than the present one when it is replayed."""
+    indices: tuple[int, ...]
+    member_logps: tuple[float, ...]
+    """log p(completion | prompt), summed over tokens, in the order of the indices [nats]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MismatchReference:
+    """Log-prob of another prompt's completion under a group's prompt and the round's reference."""
+
+    prompt_id: str
+    round: int
+    other_prompt_id: str
+    other_round: int
+    other_index: int
+    """The completion is (other_prompt_id, other_index) of round `other_round`."""
+    logp: float
+    """log p(other completion | prompt), summed over tokens [nats]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """How a policy does on one held-out prompt; runs are compared item by item on these."""
 

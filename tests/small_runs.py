@@ -15,6 +15,9 @@ SMALL = (
     "engine.shard_draws=64",
 )  # fmt: skip
 
+TOYS = (f"--config-dir={Path(__file__).parent / 'toy_conf'}", "plugins=[toy_group_loss]")
+"""Words that offer the losses of tests/toy_group_loss.py."""
+
 
 def run_small(outputs: Path, *words: str) -> Any:
     """The result of a small run in this process."""

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from small_runs import TOYS
 
 from align_cli.config.catalogue import choices
 from align_cli.config.compose import compose, compose_sft, jobs
+from align_cli.config.fit import supplying
 from align_cli.config.folders import conf_dir
 from align_cli.config.offers import OFFERS
 from align_cli.config.roots import RunRoot, groups_of
@@ -42,12 +44,19 @@ def test_a_yaml_composes_and_binds(file: Path) -> None:
         assert jobs([], place.name)
         return
     group, choice = place.parts[0], "/".join(place.parts[1:])
-    words = [f"{group}={choice}", *_given(group, file)]
+    words = [f"{group}={choice}", *_given(group, file), *_fitting(group, choice)]
     if group in ("demonstration", "recipe"):
         assert compose_sft(words).bindings
     else:
         config = compose(words)
         assert group == "experiment" or config.choices[group] == choice
+
+
+def _fitting(group: str, choice: str) -> list[str]:
+    """A rule that supplies groups needs a loss on groups beside it."""
+    if group == "pairing" and choice in supplying("groups", [CONF]):
+        return list(TOYS + ("loss=squares",))
+    return []
 
 
 def _given(group: str, file: Path) -> list[str]:

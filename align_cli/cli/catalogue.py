@@ -52,6 +52,7 @@ def _as_dict(explanation: "Explanation") -> dict[str, Any]:
         "summary": explanation.choice.summary,
         "source": explanation.choice.source,
         "formula": explanation.choice.formula,
+        "sets": dict(explanation.choice.sets),
         "target": explanation.target,
         "needs": list(explanation.needs),
         "docstring": explanation.docstring,
@@ -77,6 +78,8 @@ def _print(explanation: "Explanation") -> None:
         out.print(f"Source: {choice.source}", markup=False, soft_wrap=True)
     if choice.formula:
         out.print(f"\nloss = {choice.formula}", style="bold", markup=False, soft_wrap=True)
+    for group, chosen in choice.sets.items():
+        out.print(f"sets {group}={chosen}, unless {group}=... is given", markup=False)
     out.print(f"\n{explanation.docstring}", markup=False, soft_wrap=True)
     if explanation.target:
         out.print(f"\nfunction {explanation.target}", markup=False, soft_wrap=True)

@@ -44,11 +44,11 @@ def protocol(config: Frozen) -> list[tuple[str, str]]:
         ("run", f"{config.run_name()} in {config.outputs}/"),
         *((group, described(parts[group])) for group in parts if group in chosen),
         ("decoding", _decoding(parts)),
-        ("ties", "never a pair: two answers of one score teach nothing"),
-        ("unscored", f"never a pair; above {_unscored(parts)} of a round the run stops"),
+        ("ties", _ties(parts["pairing"])),
+        ("unscored", f"never trained on; above {_unscored(parts)} of a round the run stops"),
         ("loss", described(loss)),
         ("formula", formula(loss)),
-        ("log-probs", f"{_reduction(loss)}; the loss is the mean over a batch's pairs"),
+        ("log-probs", f"{_reduction(loss)}; the loss is the mean over a batch's {loss.unit}"),
         ("reference", _reference(loss, schedule)),
         ("draw_from", str(schedule.get("draw_from", "(the schedule does not say)"))),
         ("replay", str(schedule.get("replay", "(the schedule does not say)"))),
@@ -75,17 +75,31 @@ def formula(binding: Binding) -> str:
     return re.sub(r"\s+", " ", found[1]).strip() if found else docstring.partition("\n")[0]
 
 
+def _ties(pairing: Binding) -> str:
+    if pairing.unit == "pairs":
+        return "never a pair: two answers of one score teach nothing"
+    return "members of a group as they are; whether a group of one score is kept, pairing says"
+
+
 def _reduction(loss: Binding) -> str:
     """Whether the loss looks at lengths, by its source: log-probs reach it as sums."""
     file = loss.signature.file
-    looks = file is not None and "_len_B" in file.read_text(encoding="utf-8")
+    looks = (
+        file is not None and re.search("_len_B|len_C", file.read_text(encoding="utf-8")) is not None
+    )
     return "summed over tokens, lengths at hand" if looks else "summed over tokens"
 
 
 def _reference(loss: Binding, schedule: Any) -> str:
-    if "ref_pairs" not in loss.needs:
-        return f"none: {loss.choice} asks for no reference"
-    return str(schedule.get("reference", "(the schedule does not say)"))
+    held = str(schedule.get("reference", "(the schedule does not say)"))
+    asked = {
+        "ref_pairs": held,
+        "ref_groups": held,
+        "mismatch_logratio_G": "also under answers of other prompts",
+        "start_pairs": "and the policy that enters the round",
+    }
+    found = [text for name, text in asked.items() if name in loss.needs]
+    return ", ".join(found) or f"none: {loss.choice} asks for no reference"
 
 
 def _decoding(parts: Any) -> str:

@@ -12,6 +12,7 @@ from align_cli.config.nearest import listed, meant
 from align_cli.config.offers import LOOP_SETTINGS, OFFERS
 from align_cli.config.signature import COMPUTED, Setting, Signature, signature_of
 from align_cli.config.source import find_spec
+from align_cli.config.units import unit_of
 from align_cli.errors import ConfigError
 
 
@@ -44,6 +45,11 @@ class Binding:
     def signature(self) -> Signature:
         """The interface and explanation of the function, from its source."""
         return signature_of(self.target)
+
+    @property
+    def unit(self) -> str:
+        """Pairs or groups: what a pairing rule supplies, what a loss trains on; else empty."""
+        return unit_of(self.group, self.signature)
 
     def load(self) -> Component:
         """Import the function; from here on torch may be in memory."""

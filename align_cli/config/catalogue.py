@@ -1,8 +1,8 @@
 """What there is to choose from, and what each choice does: read from conf/ and source, no torch."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from align_cli.config.folders import choice_files, conf_dir, group_names
 from align_cli.config.kinds import Kind
 from align_cli.config.nearest import listed, meant
 from align_cli.config.offers import LOOP_SETTINGS, OFFERS
+from align_cli.config.presets import preset
 from align_cli.config.signature import COMPUTED, REQUIRED, Setting, signature_of
 from align_cli.errors import ConfigError
 
@@ -37,6 +38,8 @@ class Choice:
     """Who published it, if the yaml says so in its head."""
     formula: str = ""
     """What it computes at the yaml's choices, if the yaml says so in its head."""
+    sets: Mapping[str, str] = field(default_factory=dict)
+    """{group: choice} of other groups that come with it, unless the user chooses there."""
 
     @property
     def line(self) -> str:
@@ -85,10 +88,14 @@ def choices(group: str, config_dirs: Sequence[Path] = ()) -> list[Choice]:
     if group not in known:
         raise ConfigError(f"{group}: no such group{meant(group, known)}; groups: {listed(known)}")
     files = choice_files(group, folders(config_dirs))
-    return [
-        Choice(group, name, summary(file), file, headed(file, "Source: "), headed(file, "loss = "))
-        for name, file in files.items()
-    ]
+    return [_choice(group, name, file) for name, file in files.items()]
+
+
+def _choice(group: str, name: str, file: Path) -> Choice:
+    source, formula = headed(file, "Source: "), headed(file, "loss = ")
+    # Whole runs override whatever they name; a choice may set little beyond its own group.
+    sets = {} if group in WHOLE_RUNS else preset(file).sets
+    return Choice(group, name, summary(file), file, source, formula, sets)
 
 
 def summary(file: Path) -> str:

@@ -17,7 +17,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from align_cli.config.fit import check_fit
 from align_cli.config.folders import choice_files, conf_dir, group_names
+from align_cli.config.presets import check_presets
 from align_cli.config.refusal import explained
 from align_cli.config.roots import SCALARS, RunRoot, SftRoot, groups_of
 from align_cli.config.schema import Frozen, RunConfig, SftConfig
@@ -114,7 +116,9 @@ def jobs(
             check_choice(word, lexicon)
         for each in combinations:
             config = _frozen(composed, name, each, lexicon)
+            check_fit(config.bindings, folders)
             found.append(Job(len(found), len(combinations), tuple(each), config))
+    check_presets((each for job in found for each in job.config.choices.items()), folders)
     _refuse_shared_folders(found)
     return found
 
@@ -202,7 +206,8 @@ def reopen(file: Path) -> Frozen:
     assert isinstance(lines, dict)
     choices: dict[str, Any] = {}
     for entry in lines.pop("defaults", []):
-        choices.update(entry if isinstance(entry, dict) else {})
+        chosen = entry.items() if isinstance(entry, dict) else ()
+        choices |= {key: name for key, name in chosen if not key.startswith("override ")}
     kind = SftConfig if "demonstration" in lines else RunConfig
     return kind.from_values({str(key): value for key, value in lines.items()}, choices)
 

@@ -8,6 +8,12 @@ from align_cli.config.kinds import Kind
 from align_cli.config.ranges import Range
 from align_cli.config.signature import Setting
 
+LOSS_DATA: Final[Mapping[str, frozenset[str]]] = {
+    "pairs": frozenset({"pairs", "ref_pairs", "start_pairs", "pair_labels"}),
+    "groups": frozenset({"groups", "ref_groups", "group_labels", "mismatch_logratio_G"}),
+}
+"""{what a pairing rule supplies: what is known of it}; a loss asks for one kind only."""
+
 OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "task": frozenset({"split", "round_number", "seed"}),
     "demonstration": frozenset({"seed"}),
@@ -17,7 +23,7 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "verifier": frozenset({"prompts", "completions"}),
     "noise": frozenset({"label", "prompt", "completion", "seed"}),
     "pairing": frozenset({"siblings", "seed"}),
-    "loss": frozenset({"pairs", "ref_pairs", "start_pairs", "pair_labels"}),
+    "loss": LOSS_DATA["pairs"] | LOSS_DATA["groups"],
     "schedule": frozenset(),
     "evaluation": frozenset({"prompts"}),
     "tracker": frozenset({"run"}),

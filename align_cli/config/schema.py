@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from align_cli.config.build import Binding, bind
 from align_cli.config.nearest import listed, meant
+from align_cli.config.presets import SETTABLE
 from align_cli.config.roots import SCALARS, Root, RunRoot, SftRoot, groups_of
 from align_cli.errors import ConfigError
 
@@ -67,13 +68,17 @@ class Frozen:
     def as_yaml(self) -> str:
         """The configuration as a primary config: it composes to this configuration again."""
         chosen = ({group: name} for group, name in self.choices.items())
-        defaults = [self.schema_name, *chosen, "_self_"]
+        defaults = [self.schema_name, *chosen, "_self_", *self._settled()]
         values: dict[str, Any] = {"defaults": defaults}
         values |= {key: _plain(getattr(self, key)) for key in SCALARS}
         for group, binding in self.bindings.items():
             settings = {**binding.settings, **binding.loop_settings}
             values[group] = {"_target_": binding.target, **_plain(settings)}
         return OmegaConf.to_yaml(OmegaConf.create(_escaped(values)))
+
+    def _settled(self) -> list[dict[str, str]]:
+        """The last word on a group that another group's yaml may set, see config/presets.py."""
+        return [{f"override {g}": self.choices[g]} for g in SETTABLE if g in self.choices]
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], choices: Mapping[str, str | None]) -> Self:

@@ -52,6 +52,8 @@ class Signature:
     """Positional parameters: data that the loop hands over by name."""
     settings: dict[str, Setting]
     docstring: str
+    returns: str = ""
+    """The annotation of what it returns, as it is written; empty if there is none."""
 
 
 @cache
@@ -93,6 +95,7 @@ def _from_source(target: str, function: ast.FunctionDef, module: Module) -> Sign
         needs=tuple(each.arg for each in (*arguments.posonlyargs, *arguments.args)),
         settings=settings,
         docstring=ast.get_docstring(function) or "",
+        returns="" if function.returns is None else ast.unparse(function.returns),
     )
 
 
@@ -118,11 +121,11 @@ def _default(node: ast.expr | None) -> Any:
 def _from_import(target: str, name: str, module: Module) -> Signature:
     try:
         function = getattr(importlib.import_module(module.name), name)
-        parameters = inspect.signature(function).parameters.values()
+        described = inspect.signature(function)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError(f"no component {target!r}: {error}") from None
     needs, settings = [], {}
-    for each in parameters:
+    for each in described.parameters.values():
         if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
             raise ConfigError(f"{target} takes *{each.name}; a component names all it takes")
         if each.kind is not each.KEYWORD_ONLY:
@@ -138,7 +141,12 @@ def _from_import(target: str, name: str, module: Module) -> Signature:
         needs=tuple(needs),
         settings=settings,
         docstring=inspect.getdoc(function) or "",
+        returns=_written(described.return_annotation),
     )
+
+
+def _written(annotation: Any) -> str:
+    return "" if annotation is inspect.Signature.empty else inspect.formatannotation(annotation)
 
 
 def _imported_kind(target: str, parameter: inspect.Parameter, module: Module) -> Kind:

@@ -33,6 +33,8 @@ class Part:
     needs: frozenset[str]
     settings: Mapping[str, Any]
     loop_settings: Mapping[str, Any]
+    unit: str = ""
+    """What a pairing rule supplies and a loss trains on: pairs or groups; empty for others."""
 
     def __call__(self, **offer: Any) -> Any:
         """Call the component with everything on offer; it takes its share."""

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from align_cli.loop.context import Loop
 from align_cli.model.language_model import LanguageModel
-from align_cli.rows import Completion, Pair, Prompt
+from align_cli.rows import Completion, Group, Pair, Prompt
+from align_cli.train.group_batches import GroupExample, GroupTask, Mismatch
 from align_cli.train.pair_batches import PairExample, PairTask
 
 
@@ -77,5 +78,65 @@ class PairSet:
         return PairTask(self.examples(model), known, loss, plan, loop.seed, number)
 
 
-TrainingSet = PairSet
+@dataclass(frozen=True)
+class GroupSet:
+    """Groups to train on."""
+
+    unit: ClassVar[str] = "groups"
+    trainer: ClassVar[str] = "align_cli.train.group_batches.GroupTask"
+    rows: list[tuple[int, Group]]
+    """(round, group)"""
+    drawn: Drawn
+    content: str
+    stage_content: str
+    """Of the present round's groups."""
+
+    def examples(self, model: LanguageModel) -> list[GroupExample]:
+        """Token ids of every member, all under the original prompt."""
+        drawn = self.drawn
+        prompts = drawn.encoded(model, [(number, group.prompt_id) for number, group in self.rows])
+        return [
+            GroupExample(
+                prompt_id=group.prompt_id,
+                round=number,
+                indices=group.indices,
+                scores=group.scores,
+                rights=group.rights,
+                prompt_ids=prompts[number, group.prompt_id],
+                completion_ids=tuple(
+                    drawn.tokens(number, group.prompt_id, index) for index in group.indices
+                ),
+                mismatch=self._mismatch(place),
+            )
+            for place, (number, group) in enumerate(self.rows)
+        ]
+
+    def _mismatch(self, place: int) -> Mismatch | None:
+        """The first completion of the next group that is of another prompt; None if none is.
+
+        The last group is followed by the first, and the order is that of the rows: a group keeps
+        its mismatch through all epochs, so its reference log-prob is computed once.
+        """
+        own, count = self.rows[place][1].prompt_id, len(self.rows)
+        for step in range(1, count):
+            number, group = self.rows[(place + step) % count]
+            if group.prompt_id != own:
+                index = group.indices[0]
+                return Mismatch(
+                    prompt_id=group.prompt_id,
+                    round=number,
+                    index=index,
+                    token_ids=self.drawn.tokens(number, group.prompt_id, index),
+                )
+        return None
+
+    def task(
+        self, loop: Loop, model: LanguageModel, known: Mapping[str, Sequence[Any]], number: int
+    ) -> GroupTask:
+        """The training of round `number`."""
+        loss, plan = loop.parts["loss"], loop.plan
+        return GroupTask(self.examples(model), known, loss, plan, loop.seed, number)
+
+
+TrainingSet = PairSet | GroupSet
 """What a round trains on."""

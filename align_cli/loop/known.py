@@ -5,14 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from align_cli.errors import NothingToTrain
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.example_sets import TrainingSet
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.scoring import score_sequences
-from align_cli.rows import PairReference
+from align_cli.rows import GroupReference, MismatchReference, PairReference
 from align_cli.store import fingerprint
 from align_cli.store.cost import Cost, measured
 from align_cli.store.stage import Stage
+from align_cli.train.group_batches import GroupExample
 from align_cli.train.pair_batches import PairExample
 
 
@@ -109,8 +111,51 @@ def _pairs(
     ]  # fmt: skip
 
 
+def _groups(
+    model: LanguageModel, examples: Sequence[GroupExample], cost: Cost
+) -> list[GroupReference]:
+    prompts = [e.prompt_ids for e in examples for _ in e.indices]
+    completions = [ids for e in examples for ids in e.completion_ids]
+    logps = iter(score_sequences(model, prompts, completions, cost))
+    return [
+        GroupReference(
+            prompt_id=e.prompt_id,
+            round=e.round,
+            indices=e.indices,
+            member_logps=tuple(next(logps) for _ in e.indices),
+        )
+        for e in examples
+    ]
+
+
+def _mismatches(
+    model: LanguageModel, examples: Sequence[GroupExample], cost: Cost
+) -> list[MismatchReference]:
+    others = [example.mismatch for example in examples if example.mismatch is not None]
+    if len(others) < len(examples):
+        raise NothingToTrain(
+            f"the loss compares with answers to other prompts, but all {len(examples)} groups are "
+            f"of prompt {examples[0].prompt_id}; raise task.prompts_per_round"
+        )
+    prompts = [example.prompt_ids for example in examples]
+    logps = score_sequences(model, prompts, [other.token_ids for other in others], cost)
+    return [
+        MismatchReference(
+            prompt_id=example.prompt_id,
+            round=example.round,
+            other_prompt_id=other.prompt_id,
+            other_round=other.round,
+            other_index=other.index,
+            logp=logp,
+        )
+        for example, other, logp in zip(examples, others, logps, strict=True)
+    ]
+
+
 TABLES: Mapping[str, Table] = {
     "ref_pairs": Table("4_reference", "reference", PairReference, _pairs),
     "start_pairs": Table("4_start", "start", PairReference, _pairs),
+    "ref_groups": Table("4_reference", "reference", GroupReference, _groups),
+    "mismatch_logratio_G": Table("4_mismatch", "reference", MismatchReference, _mismatches),
 }
 """What can be known of the examples, in the order in which it is computed."""

@@ -1,43 +1,42 @@
-"""Stage 4: which completions become preference pairs, and why the other prompts gave none."""
+"""Stage 4: which completions become pairs or groups, and why the other prompts gave none."""
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from align_cli.errors import NothingToTrain
+from align_cli.errors import AlignError, NothingToTrain
 from align_cli.gate import gate_failure
-from align_cli.loop.context import Loop
+from align_cli.loop.context import Loop, Part
 from align_cli.loop.sampling import Sampled
-from align_cli.rows import Judged, Pair, Prompt
+from align_cli.loop.yields import Offered, group_metrics, pair_metrics, why_no_group, why_no_pair
+from align_cli.rows import Group, Judged, Pair, Prompt
 from align_cli.seeds import derive
 from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
 
-
-@dataclass(frozen=True)
-class Offered:
-    """What one round puts before the pairing rule: judged, and through the gate."""
-
-    siblings: dict[str, list[Judged]]
-    """{prompt id: completions in order of index}"""
-    silent: dict[str, int]
-    """{prompt id: unjudged completions}"""
-    gate: Counter[str]
-    """Corrections by outcome: `passed`, or the first check that failed."""
+ROWS: Mapping[str, type[Pair] | type[Group]] = {"pairs": Pair, "groups": Group}
+"""{what a pairing rule supplies: its row}"""
+NEEDED = {
+    "pairs": "A prompt needs a right and a wrong completion",
+    "groups": "A prompt needs judged completions of different scores (or pairing.keep_tied=true)",
+}
+WHY_NONE = {"pairs": why_no_pair, "groups": why_no_group}
+METRICS: Mapping[str, Any] = {"pairs": pair_metrics, "groups": group_metrics}
 
 
 def pair_up(loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled) -> Stage:
-    """The round's pairs; a round without any is an error that holds its yield."""
+    """The round's pairs or groups; a round without any is an error that holds its yield."""
     started = time.perf_counter()
     offered = _offer(sampled)
+    unit = loop.parts["pairing"].unit
 
     def work(stage: Stage) -> None:
         with measured() as cost:
-            pairs, none = _pairs(loop, number, prompts, offered)
-        stage.write("pairs-00000", pairs, Pair, cost)
-        used = len({pair.prompt_id for pair in pairs})
-        metrics = _metrics(pairs, none, offered, sampled)
+            rows, none = _rows(loop, number, prompts, offered)
+        stage.write(f"{unit}-00000", rows, ROWS[unit], cost)
+        used = len({row.prompt_id for row in rows})
+        metrics = METRICS[unit](rows, none, offered, sampled.judged)
         stage.finish(rows_in=len(prompts), rows_out=used, dropped=none, metrics=metrics)
 
     facts = {
@@ -64,9 +63,9 @@ def pair_up(loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled
     if record.rows_out == 0:
         counts = ", ".join(f"{reason} {n}" for reason, n in record.dropped.items())
         raise NothingToTrain(
-            f"round {number}: none of {record.rows_in} prompts gave a pair ({counts}). A prompt "
-            "needs a right and a wrong completion: draw more (sampler.n), use easier or harder "
-            "prompts, or warm the policy up; `align show` tells what was drawn"
+            f"round {number}: none of {record.rows_in} prompts gave a {unit[:-1]} ({counts}). "
+            f"{NEEDED[unit]}: draw more (sampler.n), use easier or harder prompts, or warm the "
+            "policy up; `align show` tells what was drawn"
         )
     return stage
 
@@ -98,62 +97,34 @@ def _offer(sampled: Sampled) -> Offered:
     return Offered(dict(siblings), dict(silent), gate)
 
 
-def _pairs(
+def _rows(
     loop: Loop, number: int, prompts: Sequence[Prompt], offered: Offered
-) -> tuple[list[Pair], dict[str, int]]:
-    pairs: list[Pair] = []
+) -> tuple[list[Any], dict[str, int]]:
+    """What the rule makes of every prompt, and {reason: prompts that gave nothing}."""
+    rule = loop.parts["pairing"]
+    rows: list[Any] = []
     none: Counter[str] = Counter()
     for prompt in prompts:
         siblings = offered.siblings.get(prompt.id, [])
-        found: list[Pair] = []
+        found: Any = []
         if len(siblings) > 1:
             seed = derive(loop.seed, "pair", number, prompt.id)
-            found = loop.parts["pairing"](siblings=siblings, seed=seed)
-        pairs.extend(found)
-        if not found:
-            none[_why_none(siblings, offered.silent.get(prompt.id, 0))] += 1
-    return pairs, dict(sorted(none.items()))
+            found = rule(siblings=siblings, seed=seed)
+        if isinstance(found, str):
+            none[found] += 1
+        elif found:
+            _check_rows(found, rule)
+            rows.extend(found)
+        else:
+            none[WHY_NONE[rule.unit](siblings, offered.silent.get(prompt.id, 0))] += 1
+    return rows, dict(sorted(none.items()))
 
 
-def _why_none(siblings: Sequence[Judged], silent: int) -> str:
-    """One reason for each prompt without a pair."""
-    if len(siblings) < 2 and silent:
-        return "unscored"
-    rights = {judged.label.right for judged in siblings}
-    if rights == {True}:
-        return "all_right"
-    scores = {judged.label.score for judged in siblings}
-    if rights == {False} and len(scores) == 1:
-        return "all_wrong"
-    if len(siblings) < 2:
-        return "one_completion"
-    return "tied" if len(scores) == 1 else "refused_by_rule"
-
-
-def _metrics(
-    pairs: Sequence[Pair], none: dict[str, int], offered: Offered, sampled: Sampled
-) -> dict[str, float]:
-    metrics: dict[str, float] = {
-        "pair/count": len(pairs),
-        "pair/natural": sum(pair.kind == "natural" for pair in pairs),
-        "pair/corrected": sum(pair.kind == "corrected" for pair in pairs),
-    }
-    metrics |= {f"pair/none/{reason}": count for reason, count in none.items()}
-    metrics |= {f"gate/{outcome}": count for outcome, count in sorted(offered.gate.items())}
-    if pairs:
-        metrics["pair/margin"] = sum(pair.margin for pair in pairs) / len(pairs)
-        labels = {(j.completion.prompt_id, j.completion.index): j.label for j in sampled.judged}
-        chosen = [labels[pair.prompt_id, pair.chosen].clean_right for pair in pairs]
-        known = [right for right in chosen if right is not None]
-        if known:
-            # With a noisy verifier some winners are not right; a clean one shows 0 here.
-            metrics["pair/chosen_wrong_share"] = sum(not right for right in known) / len(known)
-        lengths = {
-            (j.completion.prompt_id, j.completion.index): len(j.completion.token_ids)
-            for j in sampled.judged
-        }
-        longer = sum(
-            lengths[p.prompt_id, p.chosen] > lengths[p.prompt_id, p.rejected] for p in pairs
-        )
-        metrics["pair/chosen_longer_share"] = longer / len(pairs)
-    return metrics
+def _check_rows(found: Sequence[Any], rule: Part) -> None:
+    wanted = ROWS[rule.unit]
+    for row in found:
+        if not isinstance(row, wanted):
+            raise AlignError(
+                f"pairing {rule.target} gave a {type(row).__name__} where its annotation says "
+                f"list[{wanted.__name__}]; put either right"
+            )

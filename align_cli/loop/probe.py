@@ -1,14 +1,40 @@
-"""One call of the loss on two pairs: values that only a call can refuse are refused up front."""
+"""One call of the loss on two examples: values that only a call can refuse are refused up front."""
+
+from typing import Any
 
 import torch
 
-from align_cli.batches import PairLabels, PairLogps, PairLoss
+from align_cli.batches import GroupLabels, GroupLogps, GroupLoss, PairLabels, PairLogps, PairLoss
 from align_cli.errors import ConfigError
 from align_cli.loop.context import Part
 
 
 def probe_loss(loss: Part) -> None:
-    """Raise ConfigError unless the loss gives one finite value per pair at the reference."""
+    """Raise ConfigError unless the loss gives one finite value per example at the reference."""
+    offer, wanted = OFFERED[loss.unit]
+    out = loss(**offer)
+    unit, name = loss.unit[:-1], wanted.__name__
+    if not isinstance(out, wanted):
+        raise ConfigError(f"loss {loss.target} must return a {name}, got {type(out).__name__}")
+    loss_N = out.loss_B if isinstance(out, PairLoss) else out.loss_G
+    if loss_N.shape != (2,):
+        raise ConfigError(
+            f"loss {loss.target} must return a {name} with one value per {unit}, got the shape "
+            f"{tuple(loss_N.shape)} for 2 {loss.unit}"
+        )
+    if isinstance(out, GroupLoss) and out.reward_C.shape != (5,):
+        raise ConfigError(
+            f"loss {loss.target} must give one implicit reward per completion, got the shape "
+            f"{tuple(out.reward_C.shape)} for 5 completions"
+        )
+    if not bool(loss_N.isfinite().all()):
+        raise ConfigError(
+            f"loss {loss.target} is {loss_N.tolist()} where policy and reference agree; "
+            f"check its settings {dict(loss.settings)}"
+        )
+
+
+def _pairs() -> dict[str, Any]:
     logps = PairLogps(
         torch.tensor([-10.0, -20.0]),
         torch.tensor([-12.0, -18.0]),
@@ -16,11 +42,28 @@ def probe_loss(loss: Part) -> None:
         torch.tensor([6, 8]),
     )
     labels = PairLabels(torch.ones(2), torch.ones(2), torch.zeros(2))
-    out = loss(pairs=logps, ref_pairs=logps, start_pairs=logps, pair_labels=labels)
-    if not isinstance(out, PairLoss) or out.loss_B.shape != (2,):
-        raise ConfigError(f"loss {loss.target} must return a PairLoss with one value per pair")
-    if not bool(out.loss_B.isfinite().all()):
-        raise ConfigError(
-            f"loss {loss.target} is {out.loss_B.tolist()} where policy and reference agree; "
-            f"check its settings {dict(loss.settings)}"
-        )
+    return {"pairs": logps, "ref_pairs": logps, "start_pairs": logps, "pair_labels": labels}
+
+
+def _groups() -> dict[str, Any]:
+    """Groups of two and of three completions, one right and one wrong in each."""
+    logps = GroupLogps(
+        torch.tensor([-10.0, -20.0, -12.0, -18.0, -9.0]),
+        torch.tensor([5, 9, 6, 8, 4]),
+        torch.tensor([0, 0, 1, 1, 1]),
+        2,
+    )
+    score_C = torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0])
+    return {
+        "groups": logps,
+        "ref_groups": logps,
+        "group_labels": GroupLabels(score_C, score_C > 0.5),
+        "mismatch_logratio_G": torch.zeros(2),
+    }
+
+
+OFFERED: dict[str, tuple[dict[str, Any], type[PairLoss] | type[GroupLoss]]] = {
+    "pairs": (_pairs(), PairLoss),
+    "groups": (_groups(), GroupLoss),
+}
+"""{what a loss trains on: (two examples of it, what the loss returns)}"""

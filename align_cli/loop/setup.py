@@ -133,6 +133,7 @@ def part_of(binding: "Binding") -> Part:
         needs=frozenset(binding.needs),
         settings=binding.settings,
         loop_settings=binding.loop_settings,
+        unit=binding.unit,
     )
 
 

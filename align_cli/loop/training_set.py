@@ -1,12 +1,12 @@
-"""What a round trains on: its own pairs, and those of earlier rounds that are replayed."""
+"""What a round trains on: its own pairs or groups, and those of rounds that are replayed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from align_cli.loop.context import Loop
-from align_cli.loop.example_sets import Drawn, PairSet, TrainingSet
+from align_cli.loop.example_sets import Drawn, GroupSet, PairSet, TrainingSet
 from align_cli.loop.sampling import Sampled
-from align_cli.rows import Pair, Prompt
+from align_cli.rows import Group, Pair, Prompt
 from align_cli.store import fingerprint
 from align_cli.store.stage import Stage
 
@@ -19,15 +19,19 @@ class RoundData:
     prompts: Mapping[str, Prompt]
     sampled: Sampled
     pairs: Stage
+    """Stage 4, whatever its rows are."""
 
 
 def training_set(loop: Loop, rounds: Sequence[RoundData]) -> TrainingSet:
-    """The last round's pairs, after as many earlier rounds' as `schedule.replay` asks for."""
+    """The last round's rows, after as many earlier rounds' as `schedule.replay` asks for."""
     kept = _replayed(loop, rounds)
     contents = [[data.number, data.pairs.record.content, data.sampled.content] for data in kept]
     content, newest = fingerprint.of_value(contents), rounds[-1].pairs.record.content
-    rows = [(data.number, pair) for data in kept for pair in data.pairs.read_all("pairs", Pair)]
-    return PairSet(rows, _drawn(kept), content, newest)
+    if loop.parts["pairing"].unit == "groups":
+        groups = [(d.number, row) for d in kept for row in d.pairs.read_all("groups", Group)]
+        return GroupSet(groups, _drawn(kept), content, newest)
+    pairs = [(d.number, row) for d in kept for row in d.pairs.read_all("pairs", Pair)]
+    return PairSet(pairs, _drawn(kept), content, newest)
 
 
 def _drawn(rounds: Sequence[RoundData]) -> Drawn:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from align_cli.report.result import Lines, RunResult
-from align_cli.report.tables import NOTHING
+from align_cli.report.tables import NOTHING, unit_of
 
 SUMS = ("prompt_tokens", "generated_tokens", "scored_tokens", "trained_tokens", "verifier_calls")
 """Columns of the ledger that are counts."""
@@ -79,9 +79,14 @@ TRAINING = {
 
 
 def print_training(result: RunResult, console: Console) -> None:
-    """Displacement: log-ratios to the reference of each side of the pairs trained on [nats]."""
+    """Displacement: log-ratios to the reference of what was trained on [nats], by side."""
+    unit = unit_of(result)
     table = Table(
-        title="trained pairs", title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0)
+        title=f"trained {unit}",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for name in ("round", *TRAINING, "KL", "KL start", "entropy"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -90,8 +95,9 @@ def print_training(result: RunResult, console: Console) -> None:
     if not result.rounds:
         return
     console.print(table)
+    sides = {"pairs": "", "groups": "of a group, chosen: its best by score, rejected: its worst\n"}
     console.print(
-        "chosen, rejected: mean log(policy / reference) after training [nats]; fallen: share of "
+        f"{sides[unit]}chosen, rejected: mean log(policy / reference) after training [nats]; fallen: share of "
         "chosen\nthat lost log-prob; KL [nats per completion]; entropy [nats per token]",
         markup=False,
         highlight=False,

@@ -14,7 +14,7 @@ from align_cli.errors import AlignError
 from align_cli.report.ledger import ledger, print_ledger, print_training
 from align_cli.report.result import read_result
 from align_cli.report.tables import print_result, result_json
-from align_cli.rows import Completion, Label, Pair, Prompt
+from align_cli.rows import Completion, Group, Label, Pair, Prompt
 from align_cli.store.run_folder import round_name
 from align_cli.store.tables import read_rows
 
@@ -24,6 +24,8 @@ STAGES = (
     "3_labels",
     "4_pairs",
     "4_reference",
+    "4_start",
+    "4_mismatch",
     "5_policy",
     "6_scores",
 )
@@ -83,6 +85,7 @@ def prompt_facts(folder: Path, number: int, wanted: str) -> dict[str, Any]:
         if label.prompt_id == key
     }
     pairs = [pair for pair in _rows(here / "4_pairs", "pairs", Pair) if pair.prompt_id == key]
+    groups = [row for row in _rows(here / "4_pairs", "groups", Group) if row.prompt_id == key]
     completions = [
         completion
         for completion in _rows(here / "2_completions", "completions", Completion)
@@ -95,6 +98,7 @@ def prompt_facts(folder: Path, number: int, wanted: str) -> dict[str, Any]:
             for c in sorted(completions, key=lambda c: c.index)
         ],
         "pairs": [asdict(pair) for pair in pairs],
+        "groups": [asdict(group) for group in groups],
     }
 
 
@@ -115,8 +119,10 @@ def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:
     console.print(Panel(Text(turns), title=Text(title), title_align="left"), highlight=False)
     sides = {pair["chosen"]: "chosen" for pair in facts["pairs"]}
     sides |= {pair["rejected"]: "rejected" for pair in facts["pairs"]}
+    sides |= {index: "member" for group in facts["groups"] for index in group["indices"]}
+    role = "group" if facts["groups"] else "pair"
     table = Table(box=None, pad_edge=False)
-    for name in ("#", "kind", "score", "answer", "tokens", "pair", "text"):
+    for name in ("#", "kind", "score", "answer", "tokens", role, "text"):
         table.add_column(name, overflow="fold")
     for row in facts["completions"]:
         label = row["label"] or {}

@@ -18,29 +18,49 @@ LEGEND = (
 def print_result(result: RunResult, console: Console) -> None:
     """Accuracy, pairs and their absence, draws, tokens, seconds, by round; then where it lies."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in COLUMNS:
+    shown = columns(result)
+    for name in shown:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows(result):
-        table.add_row(*(row[name] for name in COLUMNS))
+        table.add_row(*(row[name] for name in shown))
     console.print(table)
     for line in closing_lines(result):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-COLUMNS = (
-    "round", "sampled", "greedy", "pairs", "natural", "corrected", "draws", "tokens", "KL", "s",
-)  # fmt: skip
+YIELDS = {
+    "pairs": {"pairs": "pair/count", "natural": "pair/natural", "corrected": "pair/corrected"},
+    "groups": {
+        "groups": "group/count",
+        "members": "group/completions",
+        "corrected": "group/corrected",
+    },
+}
+"""{what was trained on: {column: metric of the stage 4_pairs}}"""
+
+
+def unit_of(result: RunResult) -> str:
+    """`groups` where the pairing stage made groups, else `pairs`."""
+    stages = [lines.get("4_pairs", {}) for lines in result.rounds.values()]
+    return "groups" if any("group/count" in metrics for metrics in stages) else "pairs"
+
+
+def columns(result: RunResult) -> tuple[str, ...]:
+    """The table's columns, by what was trained on."""
+    yields = YIELDS[unit_of(result)]
+    return ("round", "sampled", "greedy", *yields, "draws", "tokens", "KL", "s")
 
 
 def rows(result: RunResult) -> list[dict[str, str]]:
     """The table's lines as text."""
-    return [_row("start", result.start)] + [
-        _row(str(number), lines) for number, lines in result.rounds.items()
+    unit = unit_of(result)
+    return [_row("start", result.start, unit)] + [
+        _row(str(number), lines, unit) for number, lines in result.rounds.items()
     ]
 
 
-def _row(name: str, lines: Lines) -> dict[str, str]:
-    scores, pairs = lines.get("6_scores", {}), lines.get("4_pairs", {})
+def _row(name: str, lines: Lines, unit: str) -> dict[str, str]:
+    scores, made = lines.get("6_scores", {}), lines.get("4_pairs", {})
     drawn = lines.get("2_completions", {})
     seconds = sum(
         m.get("time/seconds", 0.0)
@@ -51,9 +71,7 @@ def _row(name: str, lines: Lines) -> dict[str, str]:
         "round": name,
         "sampled": _number(scores, "eval/sampled_accuracy", ".3f"),
         "greedy": _number(scores, "eval/greedy_accuracy", ".3f"),
-        "pairs": _number(pairs, "pair/count", ".0f"),
-        "natural": _number(pairs, "pair/natural", ".0f"),
-        "corrected": _number(pairs, "pair/corrected", ".0f"),
+        **{column: _number(made, metric, ".0f") for column, metric in YIELDS[unit].items()},
         "draws": _number(drawn, "sample/draws_per_prompt", ".3f"),
         "tokens": _number(drawn, "sample/generated_tokens", ",.0f"),
         "KL": _number(scores, "eval/kl_reference_nats", ".3f"),
@@ -67,12 +85,13 @@ def _number(metrics: Mapping[str, float], name: str, form: str) -> str:
 
 
 def closing_lines(result: RunResult) -> list[str]:
-    """What the columns mean, why prompts gave no pair, gate yields, shared work, totals."""
+    """What the columns mean, why prompts gave nothing, gate yields, shared work, totals."""
     lines = [LEGEND]
+    one = unit_of(result).removesuffix("s")
     for number, stages in result.rounds.items():
-        none = counts(stages.get("4_pairs", {}), "pair/none/")
+        none = counts(stages.get("4_pairs", {}), f"{one}/none/")
         if none:
-            lines.append(f"round {number}: prompts without a pair: {none}")
+            lines.append(f"round {number}: prompts without a {one}: {none}")
     shared = result.shared()
     if shared:
         lines.append(f"shared with earlier runs, not made again: {', '.join(shared)}")

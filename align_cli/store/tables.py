@@ -17,6 +17,8 @@ Row = TypeVar("Row")
 _PLAIN = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 # Token ids and log-probs fill the disk, so inside lists they take four bytes.
 _IN_LISTS = {**_PLAIN, int: pa.int32(), float: pa.float32()}
+_EXACT = {"scores", "member_logps"}
+"""Lists of one number per completion, which are kept as exactly as single numbers are."""
 
 
 def schema_of(row_type: Any) -> Any:
@@ -24,22 +26,25 @@ def schema_of(row_type: Any) -> Any:
     hints = typing.get_type_hints(row_type)
     columns = []
     for field in fields(row_type):
-        arrow, nullable = _arrow_type(hints[field.name], _PLAIN)
+        in_lists = _PLAIN if field.name in _EXACT else _IN_LISTS
+        arrow, nullable = _arrow_type(hints[field.name], _PLAIN, in_lists)
         # Keys of random streams use all 64 bits.
         arrow = pa.uint64() if field.name == "seed" else arrow
         columns.append(pa.field(field.name, arrow, nullable=nullable))
     return pa.schema(columns, metadata={"align.row": row_type.__name__})
 
 
-def _arrow_type(hint: Any, plain: dict[type, Any]) -> tuple[Any, bool]:
+def _arrow_type(
+    hint: Any, plain: dict[type, Any], in_lists: dict[type, Any] = _IN_LISTS
+) -> tuple[Any, bool]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         inner = [argument for argument in arguments if argument is not type(None)]
-        return _arrow_type(inner[0], plain)[0], True
+        return _arrow_type(inner[0], plain, in_lists)[0], True
     if origin is Literal:
         return pa.string(), False
     if origin is tuple:
-        return pa.list_(_arrow_type(arguments[0], _IN_LISTS)[0]), False
+        return pa.list_(_arrow_type(arguments[0], in_lists)[0]), False
     if is_dataclass(hint):
         inner_hints = typing.get_type_hints(hint)
         return pa.struct(

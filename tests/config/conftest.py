@@ -19,7 +19,8 @@ def engine(draws, model, *, batch: int, half: bool = False): "Toy engine."
 def sampler(prompts, judged, *, n: Annotated[int, ">= 2", "draws"], hint: str): "Toy sampler."
 def verifier(prompts, completions, *, leaks: tuple[str, ...] = ()): "Toy verifier."
 def noise(label, seed, *, flip: Annotated[float, "[0, 0.5)"]): "Toy noise."
-def pairing(siblings, *, prefer: Literal["natural", "corrected"]): "Toy pairing."
+def pairing(siblings, *, prefer: Literal["natural", "corrected"]) -> "list[Pair]":
+    "Toy pairing."
 def dpo(pairs, ref_pairs, *, beta: Annotated[float, "> 0", "1/nat"],
         label_smoothing: Annotated[float, "[0, 0.5)"] = 0.0):
     """Toy DPO.

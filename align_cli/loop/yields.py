@@ -1,0 +1,120 @@
+"""What the pairing stage made of a round's completions, in numbers."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from align_cli.rows import Group, Judged, Label, Pair
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What one round puts before the pairing rule: judged, and through the gate."""
+
+    siblings: dict[str, list[Judged]]
+    """{prompt id: completions in order of index}"""
+    silent: dict[str, int]
+    """{prompt id: unjudged completions}"""
+    gate: Counter[str]
+    """Corrections by outcome: `passed`, or the first check that failed."""
+
+
+def why_no_pair(siblings: Sequence[Judged], silent: int) -> str:
+    """One reason for a prompt without a pair."""
+    if len(siblings) < 2 and silent:
+        return "unscored"
+    rights = {judged.label.right for judged in siblings}
+    if rights == {True}:
+        return "all_right"
+    scores = {judged.label.score for judged in siblings}
+    if rights == {False} and len(scores) == 1:
+        return "all_wrong"
+    if len(siblings) < 2:
+        return "one_completion"
+    return "tied" if len(scores) == 1 else "refused_by_rule"
+
+
+def why_no_group(siblings: Sequence[Judged], silent: int) -> str:
+    """One reason for a prompt without a group whose rule does not say why."""
+    if len(siblings) < 2:
+        return "unscored" if silent else "too_few"
+    return "refused_by_rule"
+
+
+def pair_metrics(
+    pairs: Sequence[Pair], none: Mapping[str, int], offered: Offered, judged: Sequence[Judged]
+) -> dict[str, float]:
+    """Numbers of the pairs, and of the prompts that gave none."""
+    metrics: dict[str, float] = {
+        "pair/count": len(pairs),
+        "pair/natural": sum(pair.kind == "natural" for pair in pairs),
+        "pair/corrected": sum(pair.kind == "corrected" for pair in pairs),
+    }
+    metrics |= {f"pair/none/{reason}": count for reason, count in none.items()}
+    metrics |= {f"gate/{outcome}": count for outcome, count in sorted(offered.gate.items())}
+    if pairs:
+        metrics["pair/margin"] = sum(pair.margin for pair in pairs) / len(pairs)
+        labels = {(j.completion.prompt_id, j.completion.index): j.label for j in judged}
+        chosen = [labels[pair.prompt_id, pair.chosen] for pair in pairs]
+        # With a noisy verifier some winners are not right; a clean one shows 0 here.
+        metrics |= _wrong_share("pair/chosen_wrong_share", chosen)
+        lengths = {
+            (j.completion.prompt_id, j.completion.index): len(j.completion.token_ids)
+            for j in judged
+        }
+        longer = sum(
+            lengths[p.prompt_id, p.chosen] > lengths[p.prompt_id, p.rejected] for p in pairs
+        )
+        metrics["pair/chosen_longer_share"] = longer / len(pairs)
+    return metrics
+
+
+def group_metrics(
+    groups: Sequence[Group], none: Mapping[str, int], offered: Offered, judged: Sequence[Judged]
+) -> dict[str, float]:
+    """Numbers of the groups, and of the prompts that gave none.
+
+    `group/left_out` counts judged completions of grouped prompts that are in no group;
+    `group/score_spread` is the mean of highest minus lowest score [score units].
+    """
+    members = {(group.prompt_id, index) for group in groups for index in group.indices}
+    sizes = [len(group.indices) for group in groups]
+    grouped = {group.prompt_id for group in groups}
+    known = {(j.completion.prompt_id, j.completion.index): j for j in judged}
+    metrics: dict[str, float] = {
+        "group/count": len(groups),
+        "group/completions": sum(sizes),
+        "group/tied": sum(len(set(group.scores)) == 1 for group in groups),
+        "group/corrected": sum(known[key].completion.kind == "corrected" for key in members),
+        "group/left_out": sum(
+            len(siblings)
+            for prompt_id, siblings in offered.siblings.items()
+            if prompt_id in grouped
+        )
+        - len(members),
+    }
+    metrics |= {f"group/none/{reason}": count for reason, count in none.items()}
+    metrics |= {f"gate/{outcome}": count for outcome, count in sorted(offered.gate.items())}
+    if groups:
+        spreads = [max(group.scores) - min(group.scores) for group in groups]
+        metrics["group/size"] = sum(sizes) / len(groups)
+        metrics["group/smallest"], metrics["group/largest"] = min(sizes), max(sizes)
+        metrics["group/score_spread"] = sum(spreads) / len(groups)
+        best = [known[group.prompt_id, index].label for group in groups for index in _best(group)]
+        # With a noisy verifier some of the best are not right; a clean one shows 0 here.
+        metrics |= _wrong_share("group/best_wrong_share", best)
+    return metrics
+
+
+def _best(group: Group) -> list[int]:
+    """Those with the highest score, where there is a lower one."""
+    if len(set(group.scores)) == 1:
+        return []
+    highest = max(group.scores)
+    return [i for i, score in zip(group.indices, group.scores, strict=True) if score == highest]
+
+
+def _wrong_share(name: str, labels: Sequence[Label]) -> dict[str, float]:
+    """The share that is wrong by the clean verdict; nothing where no verdict is known."""
+    known = [label.clean_right for label in labels if label.clean_right is not None]
+    return {name: sum(not right for right in known) / len(known)} if known else {}
