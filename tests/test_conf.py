@@ -55,7 +55,7 @@ def test_a_yaml_composes_and_binds(file: Path) -> None:
 def _fitting(group: str, choice: str) -> list[str]:
     """A rule that supplies groups needs a loss on groups beside it."""
     if group == "pairing" and choice in supplying("groups", [CONF]):
-        return list(TOYS + ("loss=squares",))
+        return [*TOYS, "loss=squares"]
     return []
 
 

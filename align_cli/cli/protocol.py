@@ -78,7 +78,7 @@ def formula(binding: Binding) -> str:
 def _ties(pairing: Binding) -> str:
     if pairing.unit == "pairs":
         return "never a pair: two answers of one score teach nothing"
-    return "members of a group as they are; whether a group of one score is kept, pairing says"
+    return "members of one group; the pairing says whether a group of one score is kept"
 
 
 def _reduction(loss: Binding) -> str:

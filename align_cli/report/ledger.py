@@ -77,6 +77,12 @@ TRAINING = {
 }
 """{column: metric of stage 5_policy, after the last step}"""
 
+SIDES = {
+    "pairs": (),
+    "groups": ("chosen: the best of a group by score; rejected: its worst; accuracy: of siblings",),
+}
+"""What the columns mean for what is trained on, beyond the line that holds for all."""
+
 
 def print_training(result: RunResult, console: Console) -> None:
     """Displacement: log-ratios to the reference of what was trained on [nats], by side."""
@@ -95,9 +101,10 @@ def print_training(result: RunResult, console: Console) -> None:
     if not result.rounds:
         return
     console.print(table)
-    sides = {"pairs": "", "groups": "of a group, chosen: its best by score, rejected: its worst\n"}
+    for line in SIDES[unit]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(
-        f"{sides[unit]}chosen, rejected: mean log(policy / reference) after training [nats]; fallen: share of "
+        "chosen, rejected: mean log(policy / reference) after training [nats]; fallen: share of "
         "chosen\nthat lost log-prob; KL [nats per completion]; entropy [nats per token]",
         markup=False,
         highlight=False,

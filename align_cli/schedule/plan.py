@@ -42,12 +42,12 @@ def plan(
     reference: Literal["initial", "previous", "ema", "every_m"],
     draw_from: Literal["current", "initial"],
     replay: Literal["none", "all", "last_k"],
-    epochs: Annotated[int, ">= 1", "passes over a round's pairs"],
+    epochs: Annotated[int, ">= 1", "passes over a round's examples"],
     learning_rate: Annotated[float, "> 0"],
     curve: Literal["constant", "linear", "cosine"],
     warmup_share: Annotated[float, "[0, 1)", "share of a round's steps"],
-    batch_size: Annotated[int, ">= 1", "pairs"],
-    micro_batch_size: Annotated[int, ">= 1", "pairs"],
+    batch_size: Annotated[int, ">= 1", "examples"],
+    micro_batch_size: Annotated[int, ">= 1", "examples"],
     clip_norm: Annotated[float | None, "> 0"],
     weight_decay: Annotated[float, ">= 0"],
     adam_beta1: Annotated[float, "[0, 1)"],
@@ -63,6 +63,9 @@ def plan(
     Each round trains the policy that the round before left, with a fresh optimiser and the whole
     curve of the learning rate; this is how Online-DPO-R1 (RLHFlow, run_iter_dpo.sh) does it.
 
+    An example is what the loss trains on: a pair (two completions), or with a loss on groups the
+    group of a prompt's siblings (as many completions as were drawn and judged).
+
     Settings:
         reference: what round k is held to.
             initial   the policy that the run began with
@@ -71,13 +74,14 @@ def plan(
                       reference <- ema_decay reference + (1 - ema_decay) policy
             every_m   as previous, but renewed only every `reference_every` rounds; 1 is previous
         draw_from: whose answers are labelled: current is on-policy; initial is offline.
-        replay: which earlier rounds' pairs are trained on with this round's: none, all, or the
+        replay: which earlier rounds' examples are trained on with this round's: none, all, or the
             last `replay_rounds` (last_k); their reference is that of the round that trains.
-        epochs: passes over the pairs of each round.
+        epochs: passes over the examples of each round.
         learning_rate: the peak.
         curve, warmup_share: shape of the learning rate over a round's steps, see train/curve.py.
-        batch_size: pairs per optimiser step, a multiple of micro_batch_size.
-        micro_batch_size: pairs per forward pass; memory, not mathematics.
+        batch_size: examples per optimiser step, a multiple of micro_batch_size.
+        micro_batch_size: examples per forward pass; memory, not mathematics, but for losses whose
+            examples look at one another (AOT, KTO): they see those of one pass.
         clip_norm: largest gradient norm; null: not clipped.
         weight_decay, adam_beta1, adam_beta2, adam_eps: AdamW.
         checkpoint_every: a killed run repeats at most this many steps.

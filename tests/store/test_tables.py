@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from align_cli.errors import CorruptStage
-from align_cli.rows import Completion, Label, Message, Pair, PairReference, Prompt, Score
+from align_cli.rows import (
+    Completion,
+    Group,
+    GroupReference,
+    Label,
+    Message,
+    MismatchReference,
+    Pair,
+    PairReference,
+    Prompt,
+    Score,
+)
 from align_cli.store.tables import read_rows, schema_of, write_rows
 
 MESSAGES = (Message("user", "7+8"), Message("assistant", "7+8=16#16"), Message("user", "Again"))
@@ -30,6 +41,12 @@ ROWS = [
     Pair(prompt_id="p", chosen=0, rejected=2, margin=1.5, kind="natural"),
     PairReference(prompt_id="p", round=1, chosen=0, rejected=2, chosen_logp=-9.1,
                   rejected_logp=-3.3),
+    # 0.1 and -9.1 have no float32.
+    Group(prompt_id="p", indices=(0, 1, 3), scores=(0.1, 1.0, -0.5), rights=(False, True, False)),
+    Group(prompt_id="p", indices=(0, 1), scores=(0.1, 0.7), rights=None),
+    GroupReference(prompt_id="p", round=2, indices=(0, 3), member_logps=(-9.1, -0.1)),
+    MismatchReference(prompt_id="p", round=1, other_prompt_id="q", other_round=0, other_index=2,
+                      logp=-31.7),
     Score(prompt_id="p", stratum="", greedy_right=None, samples=0, right=0, unscored=4,
           majority_right=None, length_tokens=3.5, truncated=1),
 ]  # fmt: skip
