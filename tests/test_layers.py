@@ -114,6 +114,7 @@ HEAVY = ("torch", "transformers", "datasets", "wandb", "hydra", "omegaconf", "py
         (["explain", "loss=dpo"], ("hydra", "omegaconf")),
         (["run", "lss=dpo"], ("hydra", "omegaconf")),
         (["check"], ("hydra", "omegaconf")),
+        (["check", "pairing=siblings"], ("hydra", "omegaconf")),
     ],
     ids=str,
 )

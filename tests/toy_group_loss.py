@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from align_cli.batches import GroupLabels, GroupLogps, GroupLoss
+from align_cli.batches import GroupLabels, GroupLogps, GroupLoss, PairLogps, PairLoss
 
 
 def squares(
@@ -51,3 +51,12 @@ def mismatched(
 def _mean(value_C: Tensor, groups: GroupLogps) -> Tensor:
     sum_G = value_C.new_zeros(groups.groups).index_add(0, groups.group_C, value_C)
     return sum_G / torch.bincount(groups.group_C, minlength=groups.groups)
+
+
+def towards_start(pairs: PairLogps, ref_pairs: PairLogps, start_pairs: PairLogps) -> PairLoss:
+    """As INPO: the target is a mixture of the reference and the policy that entered the round."""
+    held_B = 0.5 * (ref_pairs.chosen_B + start_pairs.chosen_B)
+    held_B = held_B - 0.5 * (ref_pairs.rejected_B + start_pairs.rejected_B)
+    gap_B = pairs.chosen_B - pairs.rejected_B - held_B
+    half_B = gap_B.detach() / 2
+    return PairLoss((gap_B - 1) ** 2, half_B, -half_B)
