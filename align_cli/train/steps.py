@@ -22,8 +22,8 @@ from align_cli.train.curve import multiplier
 from align_cli.train.numbers import Means, Numbers
 from align_cli.train.optimiser import adamw, update
 
-SCORED_AT_ONCE = 64
-"""Examples per forward pass where no gradient is kept, if micro_batch_size is not larger."""
+TOKENS_AT_ONCE = 16_384
+"""Padded tokens per forward pass where no gradient is kept, or one micro-batch if that is more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +140,25 @@ def _accumulate(
 def numbers_after(model: LanguageModel, task: Task, cost: Cost) -> dict[str, float]:
     """Where training has moved its own examples: their numbers after the last step, as `after/`."""
     means = Means()
-    order = sorted(range(len(task)), key=lambda place: max(task.lengths(place)))
-    size = max(task.plan.micro_batch_size, SCORED_AT_ONCE)
-    for at in range(0, len(order), size):
-        means.add(task.losses(model, order[at : at + size], cost).numbers)
+    for places in _runs(task):
+        means.add(task.losses(model, places, cost).numbers)
     return means.named("after")
+
+
+def _runs(task: Task) -> list[list[int]]:
+    """Places by longest sequence, cut where a forward pass would hold TOKENS_AT_ONCE."""
+    runs: list[list[int]] = []
+    sequences = 0
+    for place in sorted(range(len(task)), key=lambda each: max(task.lengths(each))):
+        lengths = task.lengths(place)
+        fits = (sequences + len(lengths)) * max(lengths) <= TOKENS_AT_ONCE
+        if runs and (fits or len(runs[-1]) < task.plan.micro_batch_size):
+            runs[-1].append(place)
+            sequences += len(lengths)
+        else:
+            runs.append([place])
+            sequences = len(lengths)
+    return runs
 
 
 def _check_finite(loss_N: Tensor, task: Task, places: Sequence[int], step: int) -> None:

@@ -73,6 +73,15 @@ def test_a_loss_sets_its_pairing_and_the_user_has_the_last_word(groups: Path) ->
     assert [job.config.choices["pairing"] for job in swept] == ["toy", "all"]
 
 
+def test_an_experiment_may_choose_both(groups: Path) -> None:
+    for name, more in (("by_loss", ""), ("itself", "  - override /pairing: why\n")):
+        text = f"# @package _global_\n# E.\ndefaults:\n{more}  - override /loss: kto\n"
+        (groups / "experiment" / f"{name}.yaml").write_text(text)
+    assert chosen("experiment=by_loss") == "all"
+    assert chosen("experiment=itself") == "why"
+    assert chosen("experiment=itself", "pairing=ties") == "ties"
+
+
 def test_the_other_unit_is_refused_and_what_fits_is_listed(groups: Path) -> None:
     said = refused("loss=kto", "pairing=toy")
     assert "loss=kto trains on groups" in said

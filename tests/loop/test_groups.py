@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from small_runs import TOYS, attempt, contents, run_small
 
+from align_cli.errors import NothingToTrain
 from align_cli.rows import (
     Completion,
     Group,
@@ -173,6 +174,14 @@ def test_a_replayed_round_is_trained_on_again(outputs, plain):
     assert [row.round for row in rows] == [0] * int(counts[0]) + [1] * int(counts[1])
     assert "round_00/5_policy" in replayed.shared()
     assert "round_01/5_policy" not in replayed.shared()
+
+
+def test_nothing_but_ties_is_nothing_to_train_with_the_yield(outputs):
+    words = ("loss=squares", "sampler.temperature=0", "schedule.rounds=1")
+    with pytest.raises(
+        NothingToTrain, match=r"none of 48 prompts gave a group \(tied 48\).*keep_t"
+    ):
+        run_small(outputs, *TOYS, *words)
 
 
 def test_tables_say_groups(plain):

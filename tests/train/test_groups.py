@@ -15,6 +15,7 @@ from align_cli.policy.scratch import scratch
 from align_cli.rows import GroupReference, Message, MismatchReference, PairReference
 from align_cli.schedule.plan import Plan
 from align_cli.store.cost import Cost
+from align_cli.train import steps
 from align_cli.train.group_batches import GroupExample, GroupTask, Mismatch
 from align_cli.train.group_numbers import group_numbers
 from align_cli.train.pair_batches import PairExample, PairTask
@@ -257,6 +258,28 @@ def test_training_puts_the_best_first(model, tmp_path):
     assert after["after/loss"] < 0.5 * before["after/loss"]
     assert after["after/accuracy"] == 1.0
     assert after["after/reward_margin"] > 1
+
+
+def test_the_numbers_after_do_not_depend_on_how_they_are_cut(model, monkeypatch):
+    task = task_of(model, toy_squares, asks={"ref_groups"}, plan=replace(PLAN, micro_batch_size=1))
+    whole = numbers_after(model, task, Cost())
+    seen = []
+
+    def watched(self, model, places, *more):
+        seen.append(list(places))
+        return unwatched(self, model, places, *more)
+
+    unwatched = GroupTask.losses
+    monkeypatch.setattr(GroupTask, "losses", watched)
+    monkeypatch.setattr(steps, "TOKENS_AT_ONCE", 100)
+    cut = numbers_after(model, task, Cost())
+    assert len(seen) > 2
+    assert sorted(place for places in seen for place in places) == list(range(len(SIZES)))
+    for places in seen:
+        lengths = [n for place in places for n in task.lengths(place)]
+        assert len(lengths) * max(lengths) <= 100 or len(places) == 1
+    for name, value in whole.items():
+        assert cut[name] == pytest.approx(value, abs=1e-4), name
 
 
 def test_numbers_are_those_of_plain_loops():
