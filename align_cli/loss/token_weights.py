@@ -44,7 +44,7 @@ def decay(ratio_BT: Tensor, mask_BT: Tensor, tokens: PairTokens, *, decay: float
 
     Source: Shao et al. 2025, arXiv:2502.14340; that t starts at 0 is a **reconstruction**.
     """
-    return decay ** places(mask_BT).clamp(min=0).to(ratio_BT.dtype)
+    return decay ** places(mask_BT).to(ratio_BT.dtype)
 
 
 WEIGHTINGS: Final[Mapping[str, Part]] = {
