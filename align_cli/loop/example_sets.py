@@ -71,11 +71,18 @@ class PairSet:
         ]
 
     def task(
-        self, loop: Loop, model: LanguageModel, known: Mapping[str, Sequence[Any]], number: int
+        self,
+        loop: Loop,
+        model: LanguageModel,
+        known: Mapping[str, Sequence[Any]],
+        reference: LanguageModel | None,
+        number: int,
     ) -> PairTask:
-        """The training of round `number`."""
+        """The training of round `number`; the reference is there if the loss must ask it."""
         loss, plan = loop.parts["loss"], loop.plan
-        return PairTask(self.examples(model), known, loss, plan, loop.seed, number)
+        return PairTask(
+            self.examples(model), known, loss, plan, loop.seed, number, loss.needs, reference
+        )
 
 
 @dataclass(frozen=True)
@@ -131,9 +138,14 @@ class GroupSet:
         return None
 
     def task(
-        self, loop: Loop, model: LanguageModel, known: Mapping[str, Sequence[Any]], number: int
+        self,
+        loop: Loop,
+        model: LanguageModel,
+        known: Mapping[str, Sequence[Any]],
+        reference: LanguageModel | None,
+        number: int,
     ) -> GroupTask:
-        """The training of round `number`."""
+        """The training of round `number`; no loss on groups asks the reference itself."""
         loss, plan = loop.parts["loss"], loop.plan
         return GroupTask(self.examples(model), known, loss, plan, loop.seed, number)
 

@@ -413,8 +413,9 @@ def test_the_dpo_trainer_of_trl_agrees_on_ld_dpo(dtype: torch.dtype, tail_weight
         accelerator=SimpleNamespace(
             device="cpu", gather=lambda value: value, gather_for_metrics=lambda value: value
         ),
-        model=SimpleNamespace(training=False, is_gradient_checkpointing=False), ref_model=model_of(reference),
-        aux_loss_enabled=False, ld_alpha=tail_weight, precompute_ref_logps=False, beta=0.1,
+        model=SimpleNamespace(training=False, is_gradient_checkpointing=False),
+        ref_model=model_of(reference), aux_loss_enabled=False,
+        ld_alpha=tail_weight, precompute_ref_logps=False, beta=0.1,
         loss_types=["sigmoid"], loss_weights=[1.0], f_divergence_type="reverse_kl",
         f_alpha_divergence_coef=None, label_smoothing=0.0, use_weighting=False,
         _metrics={"eval": defaultdict(list)}, _total_train_tokens=0,

@@ -38,8 +38,8 @@ def random_tokens(
     layers = [uniform(-2, 2, size, width, 3) * mask[..., None] for mask in masks]
     labels = scores(uniform(0.5, 2, size))
     return {
-        "tokens": PairTokens(*policy, *masks, shared),
-        "ref_tokens": PairTokens(*reference, *masks, shared),
+        "tokens": PairTokens(policy[0], policy[1], masks[0], masks[1], shared),
+        "ref_tokens": PairTokens(reference[0], reference[1], masks[0], masks[1], shared),
         "token_kls": PairTokenKLs(*[uniform(0, 0.5, size, width) * mask for mask in masks]),
         "ref_activations": PairActivations(*layers),
         "pair_labels": replace(
@@ -105,4 +105,5 @@ def formula_value(name: str, data: Data, **overrides: Any) -> Tensor:
     for definition in reversed(definitions):
         symbol, _, value = definition.partition("=")
         names[symbol.strip()] = eval(value, {"__builtins__": {}}, names)
-    return eval(loss, {"__builtins__": {}}, names)
+    value: Tensor = eval(loss, {"__builtins__": {}}, names)
+    return value
