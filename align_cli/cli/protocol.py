@@ -99,6 +99,7 @@ def _reference(loss: Binding, schedule: Any) -> str:
         "ref_tokens": held,
         "ref_groups": held,
         "token_kls": "in memory while it trains",
+        "ref_fresh": "in memory while it trains, beside answers drawn afresh",
         "mismatch_logratio_G": "also under answers of other prompts",
         "start_pairs": "and the policy that enters the round",
     }

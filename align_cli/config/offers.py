@@ -19,6 +19,8 @@ LOSS_DATA: Final[Mapping[str, frozenset[str]]] = {
             "ref_tokens",
             "token_kls",
             "ref_activations",
+            "fresh",
+            "ref_fresh",
         }
     ),
     "groups": frozenset({"groups", "ref_groups", "group_labels", "mismatch_logratio_G"}),

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from align_cli.loop.context import Loop
 from align_cli.model.language_model import LanguageModel
 from align_cli.rows import Completion, Group, Pair, Prompt
+from align_cli.train.fresh import NEEDS, Fresh
 from align_cli.train.group_batches import GroupExample, GroupTask, Mismatch
 from align_cli.train.pair_batches import PairExample, PairTask
 
@@ -64,6 +65,7 @@ class PairSet:
                 chosen_score=drawn.score(number, pair.prompt_id, pair.chosen),
                 rejected_score=drawn.score(number, pair.prompt_id, pair.rejected),
                 prompt_ids=prompts[number, pair.prompt_id],
+                messages=drawn.prompts[number, pair.prompt_id].messages,
                 chosen_ids=drawn.tokens(number, pair.prompt_id, pair.chosen),
                 rejected_ids=drawn.tokens(number, pair.prompt_id, pair.rejected),
             )
@@ -80,8 +82,19 @@ class PairSet:
     ) -> PairTask:
         """The training of round `number`; the reference is there if the loss must ask it."""
         loss, plan = loop.parts["loss"], loop.plan
+        fresh = None
+        if loss.needs & NEEDS:
+            fresh = Fresh.of(loop.parts["engine"], loss.settings, loop.seed, number)
         return PairTask(
-            self.examples(model), known, loss, plan, loop.seed, number, loss.needs, reference
+            examples=self.examples(model),
+            known=known,
+            loss=loss,
+            plan=plan,
+            seed=loop.seed,
+            round_number=number,
+            wants=loss.needs,
+            reference=reference,
+            fresh=fresh,
         )
 
 

@@ -13,6 +13,7 @@ from align_cli.loop.trail import STEPS, WORK, Trail, read_steps
 from align_cli.store import fingerprint
 from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
+from align_cli.train.fresh import NEEDS
 from align_cli.train.steps import numbers_after, train
 from align_cli.train.tokens import NEEDS_REFERENCE_MODEL
 
@@ -71,6 +72,7 @@ def train_policy(
         "reference": None if asked is None else asked.content,
         "seed": loop.seed,
         "round": number,
+        **fresh_facts(loop),
         "trainer": fingerprint.of_code(chosen.trainer),
         "versions": loop.versions,
     }
@@ -92,6 +94,13 @@ def train_policy(
         seconds=time.perf_counter() - started,
     )
     return PolicyRef(stage.folder, stage.record.content)
+
+
+def fresh_facts(loop: Loop) -> dict[str, Any]:
+    """What else the weights depend on where the loss asks for answers drawn as it trains."""
+    if not loop.parts["loss"].needs & NEEDS:
+        return {}
+    return {"engine": loop.parts["engine"].made_from}
 
 
 def _train(

@@ -17,10 +17,13 @@ from align_cli.batches import (
 )
 from align_cli.errors import ConfigError
 from align_cli.loop.context import Part
+from align_cli.train.fresh import NEEDS, check_settings
 
 
 def probe_loss(loss: Part) -> None:
     """Raise ConfigError unless the loss gives one finite value per example at the reference."""
+    if loss.needs & NEEDS:
+        check_settings(loss.settings)
     offer, wanted = OFFERED[loss.unit]
     out = loss(**offer)
     unit, name = loss.unit[:-1], wanted.__name__
@@ -53,7 +56,14 @@ def _pairs() -> dict[str, Any]:
     )
     labels = PairLabels(torch.ones(2), torch.ones(2), torch.zeros(2))
     whole = {"pairs": logps, "ref_pairs": logps, "start_pairs": logps, "pair_labels": labels}
-    return whole | _tokens()
+    return whole | _tokens() | _fresh()
+
+
+def _fresh() -> dict[str, Any]:
+    """Two fresh answers for either pair."""
+    logp_C, length_C = torch.tensor([-10.0, -20.0, -12.0, -18.0]), torch.tensor([5, 9, 6, 8])
+    fresh = GroupLogps(logp_C, length_C, torch.tensor([0, 0, 1, 1]), 2)
+    return {"fresh": fresh, "ref_fresh": fresh}
 
 
 def _tokens() -> dict[str, Any]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from align_cli.batches import (
+    GroupLogps,
     PairActivations,
     PairLabels,
     PairLogps,
@@ -23,7 +24,8 @@ HEAD = """\
 
 Every loss is a function of what it asks for, of: `pairs` (policy), `ref_pairs` (reference) and
 `pair_labels` (scores); token by token, `tokens`, `ref_tokens`, `token_kls` (the whole vocabulary's
-KL at every token) and `ref_activations`. What the loss does not ask for is not computed.
+KL at every token) and `ref_activations`; and `fresh`, `ref_fresh`, log-probs of answers drawn from
+the policy as it trains. What the loss does not ask for is not computed.
 `align explain loss=NAME` prints its settings with ranges and units. This page is made by
 `python -m align_cli.loss.document > docs/losses.md`.
 
@@ -33,7 +35,9 @@ over tokens [nats]; `rw`, `rl` the reference's; `uw = lw - rw`, `ul = ll - rl`; 
 `odds(l) = l - log(1 - exp(l))`, and `madpo_weight` is q of `loss=madpo`. Of single tokens: `t` is
 the place from 0, `uwt`, `ult` the log-ratios, `kwt`, `klt` the KLs(reference || policy), `aw`, `al`
 the reference's activations, `shared` the tokens both answers begin with, `sum` over an answer's
-tokens; `qw`, `ql` are the scores of both sides. Other names are settings.
+tokens; `qw`, `ql` are the scores of both sides. Of fresh answers: `lf`, `rf` are log-probs under
+policy and reference, `mean` is over a prompt's answers, `others(r)` the mean of the other answers'
+`r`. Other names are settings.
 
 A loss is put together from parts, and each part is a setting: link (log-ratio to score), reduction
 (per sequence or token), offset, outer function, labels, weight, regulariser. So
@@ -88,7 +92,9 @@ def at_start(loss: Component) -> tuple[float, str]:
     pairs = PairLogps(sides[0], sides[1], length_B, length_B)
     reference = PairLogps(sides[0].detach(), sides[1].detach(), length_B, length_B)
     labels = PairLabels(*torch.tensor([[1.0], [1.0], [0.0]], dtype=torch.float64))
-    loss_B = loss(pairs=pairs, ref_pairs=reference, pair_labels=labels, **_by_token(sides)).loss_B
+    loss_B = loss(
+        pairs=pairs, ref_pairs=reference, pair_labels=labels, **_by_token(sides), **_fresh()
+    ).loss_B
     (gradient,) = torch.autograd.grad(loss_B.sum(), sides)
     signs = (_sign(float(one)) for one in gradient[:, 0])
     return float(loss_B.detach()), " ".join(signs)
@@ -109,6 +115,13 @@ def _by_token(sides: Tensor) -> dict[str, Any]:
         "token_kls": PairTokenKLs(nothing_BT, nothing_BT),
         "ref_activations": PairActivations(active_BTL, active_BTL),
     }
+
+
+def _fresh() -> dict[str, Any]:
+    """Two fresh answers of 20 tokens that the reference finds as likely as the policy does."""
+    logp_C, length_C = torch.full((2,), -10.0, dtype=torch.float64), torch.tensor([20, 20])
+    fresh = GroupLogps(logp_C, length_C, torch.tensor([0, 0]), 1)
+    return {"fresh": fresh, "ref_fresh": fresh}
 
 
 def _sign(slope: float) -> str:

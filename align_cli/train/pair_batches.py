@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from align_cli.batches import PairLabels, PairLogps, PairLoss, PairTokenKLs
+from align_cli.batches import GroupLogps, PairLabels, PairLogps, PairLoss, PairTokenKLs
 from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import completion_logits, laid_out, picked_logps
-from align_cli.rows import PairReference
+from align_cli.rows import Message, PairReference
 from align_cli.schedule.plan import Plan
 from align_cli.store.cost import Cost
+from align_cli.train.fresh import Fresh, fresh_logps, fresh_numbers
 from align_cli.train.numbers import Numbers, mean
 from align_cli.train.steps import Losses
 from align_cli.train.tokens import Layout, ask_reference, stored_tokens, summed
@@ -33,6 +34,8 @@ class PairExample:
     prompt_ids: tuple[int, ...]
     chosen_ids: tuple[int, ...]
     rejected_ids: tuple[int, ...]
+    messages: tuple[Message, ...] = ()
+    """The prompt's conversation, for what is drawn while it trains."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class PairTask:
     """What the loss asks for, by name."""
     reference: LanguageModel | None = None
     """In memory only for a loss that asks what no table holds."""
+    fresh: Fresh | None = None
+    """Only for a loss that asks for answers drawn as it trains."""
     unit: str = "pairs"
 
     def __len__(self) -> int:
@@ -66,12 +71,18 @@ class PairTask:
         sides = (example.chosen_ids, example.rejected_ids)
         return [len(example.prompt_ids) + len(side) for side in sides]
 
-    def losses(self, model: LanguageModel, places: Sequence[int], cost: Cost) -> Losses:
+    def losses(
+        self, model: LanguageModel, places: Sequence[int], cost: Cost, step: int | None = None
+    ) -> Losses:
         """The loss on everything that a loss of pairs may ask for; it takes its share."""
-        offer = self._offer(model, places, cost)
+        offer = self._offer(model, places, cost) | self._fresh(model, places, step, cost)
         out = self.loss(**offer)
         numbers = pair_numbers(out, offer["pairs"], offer["ref_pairs"])
-        return Losses(out.loss_B, {**numbers, **kl_numbers(offer["token_kls"])})
+        more = {
+            **kl_numbers(offer["token_kls"]),
+            **fresh_numbers(offer["fresh"], offer["ref_fresh"]),
+        }
+        return Losses(out.loss_B, {**numbers, **more})
 
     def _offer(self, model: LanguageModel, places: Sequence[int], cost: Cost) -> dict[str, Any]:
         examples = [self.examples[place] for place in places]
@@ -104,11 +115,24 @@ class PairTask:
             offer["ref_tokens"] = ref_tokens = stored_tokens(layout, rows)
             # Numbers of how far the policy has moved want the sums, whoever else asks for them.
             offer["ref_pairs"] = offer["ref_pairs"] or summed(ref_tokens)
-        if self.reference is not None:
+        if self.reference is not None and self.wants & {"token_kls", "ref_activations"}:
             offer["token_kls"], offer["ref_activations"] = ask_reference(
                 self.reference, layout, prompts, completions, logits_NV, cost
             )
         return offer
+
+    def _fresh(
+        self, model: LanguageModel, places: Sequence[int], step: int | None, cost: Cost
+    ) -> dict[str, GroupLogps | None]:
+        """Answers drawn now, one group for each pair; nothing where the loss asks for none."""
+        if self.fresh is None:
+            return {"fresh": None, "ref_fresh": None}
+        examples = [self.examples[place] for place in places]
+        prompts = {e.prompt_id: (e.messages, e.prompt_ids) for e in examples}
+        answers = self.fresh.answers(model, prompts, step, cost)
+        owners = [example.prompt_id for example in examples]
+        reference = self.reference if "ref_fresh" in self.wants else None
+        return fresh_logps(model, reference, answers, prompts, owners, cost)
 
     def _stored(self, name: str, places: Sequence[int], pairs: PairLogps) -> PairLogps | None:
         """Log-probs under a policy that stands still; None where the loss asks for none."""

@@ -14,7 +14,7 @@ from align_cli.model.logps import completion_positions
 from align_cli.rows import PairTokenReference
 from align_cli.store.cost import Cost
 
-NEEDS_REFERENCE_MODEL = frozenset({"token_kls", "ref_activations"})
+NEEDS_REFERENCE_MODEL = frozenset({"token_kls", "ref_activations", "ref_fresh"})
 """What only the reference itself can tell, at every step: it is in memory while these train."""
 
 
