@@ -1,7 +1,7 @@
 """What flows on the device.
 
-Shapes: B pairs, G groups, C completions (of all groups, joined), T tokens (right-padded), V
-vocabulary. A `_BT` suffix is a [B, T] tensor.
+Shapes: B pairs, G groups, C completions (of all groups, joined), T tokens (right-padded), L
+layers, V vocabulary. A `_BT` suffix is a [B, T] tensor.
 """
 
 from dataclasses import dataclass
@@ -74,6 +74,18 @@ class PairTokenKLs:
     """[nats]"""
     rejected_BT: Tensor
     """[nats]"""
+
+
+@dataclass(frozen=True, slots=True)
+class PairActivations:
+    """How active the reference is at every token: each layer's hidden state, its mean over width.
+
+    Of the position that predicts the token; padding holds 0, shaped as in PairTokens.
+    """
+
+    chosen_BTL: Tensor
+    """[activation], one number per layer: the embedding first, the last layer last."""
+    rejected_BTL: Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,6 +251,20 @@ class PairReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairTokenReference:
+    """Log-probs of every token of a pair under the round's reference."""
+
+    prompt_id: str
+    round: int
+    """The round the pair comes from; earlier than the present one when it is replayed."""
+    chosen: int
+    rejected: int
+    chosen_logps: tuple[float, ...]
+    """log p(token | prompt and the tokens before it) [nats]."""
+    rejected_logps: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """The judged completions of one prompt that are trained on together.
 

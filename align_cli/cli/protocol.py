@@ -82,7 +82,9 @@ def _ties(pairing: Binding) -> str:
 
 
 def _reduction(loss: Binding) -> str:
-    """Whether the loss looks at lengths, by its source: log-probs reach it as sums."""
+    """Whether the loss looks at lengths, by its source, where log-probs reach it as sums."""
+    if "tokens" in loss.needs:
+        return "token by token"
     file = loss.signature.file
     looks = (
         file is not None and re.search("_len_B|len_C", file.read_text(encoding="utf-8")) is not None
@@ -94,7 +96,10 @@ def _reference(loss: Binding, schedule: Any) -> str:
     held = str(schedule.get("reference", "(the schedule does not say)"))
     asked = {
         "ref_pairs": held,
+        "ref_tokens": held,
         "ref_groups": held,
+        "token_kls": "in memory while it trains",
+        "ref_fresh": "in memory while it trains, beside answers drawn afresh",
         "mismatch_logratio_G": "also under answers of other prompts",
         "start_pairs": "and the policy that enters the round",
     }

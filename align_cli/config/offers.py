@@ -9,7 +9,20 @@ from align_cli.config.ranges import Range
 from align_cli.config.signature import Setting
 
 LOSS_DATA: Final[Mapping[str, frozenset[str]]] = {
-    "pairs": frozenset({"pairs", "ref_pairs", "start_pairs", "pair_labels"}),
+    "pairs": frozenset(
+        {
+            "pairs",
+            "ref_pairs",
+            "start_pairs",
+            "pair_labels",
+            "tokens",
+            "ref_tokens",
+            "token_kls",
+            "ref_activations",
+            "fresh",
+            "ref_fresh",
+        }
+    ),
     "groups": frozenset({"groups", "ref_groups", "group_labels", "mismatch_logratio_G"}),
 }
 """{what a pairing rule supplies: what is known of it}; a loss asks for one kind only."""

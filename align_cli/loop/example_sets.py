@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from align_cli.loop.context import Loop
 from align_cli.model.language_model import LanguageModel
 from align_cli.rows import Completion, Group, Pair, Prompt
+from align_cli.train.fresh import NEEDS, Fresh
 from align_cli.train.group_batches import GroupExample, GroupTask, Mismatch
 from align_cli.train.pair_batches import PairExample, PairTask
 
@@ -64,6 +65,7 @@ class PairSet:
                 chosen_score=drawn.score(number, pair.prompt_id, pair.chosen),
                 rejected_score=drawn.score(number, pair.prompt_id, pair.rejected),
                 prompt_ids=prompts[number, pair.prompt_id],
+                messages=drawn.prompts[number, pair.prompt_id].messages,
                 chosen_ids=drawn.tokens(number, pair.prompt_id, pair.chosen),
                 rejected_ids=drawn.tokens(number, pair.prompt_id, pair.rejected),
             )
@@ -71,11 +73,29 @@ class PairSet:
         ]
 
     def task(
-        self, loop: Loop, model: LanguageModel, known: Mapping[str, Sequence[Any]], number: int
+        self,
+        loop: Loop,
+        model: LanguageModel,
+        known: Mapping[str, Sequence[Any]],
+        reference: LanguageModel | None,
+        number: int,
     ) -> PairTask:
-        """The training of round `number`."""
+        """The training of round `number`; the reference is there if the loss must ask it."""
         loss, plan = loop.parts["loss"], loop.plan
-        return PairTask(self.examples(model), known, loss, plan, loop.seed, number)
+        fresh = None
+        if loss.needs & NEEDS:
+            fresh = Fresh.of(loop.parts["engine"], loss.settings, loop.seed, number)
+        return PairTask(
+            examples=self.examples(model),
+            known=known,
+            loss=loss,
+            plan=plan,
+            seed=loop.seed,
+            round_number=number,
+            wants=loss.needs,
+            reference=reference,
+            fresh=fresh,
+        )
 
 
 @dataclass(frozen=True)
@@ -131,9 +151,14 @@ class GroupSet:
         return None
 
     def task(
-        self, loop: Loop, model: LanguageModel, known: Mapping[str, Sequence[Any]], number: int
+        self,
+        loop: Loop,
+        model: LanguageModel,
+        known: Mapping[str, Sequence[Any]],
+        reference: LanguageModel | None,
+        number: int,
     ) -> GroupTask:
-        """The training of round `number`."""
+        """The training of round `number`; no loss on groups asks the reference itself."""
         loss, plan = loop.parts["loss"], loop.plan
         return GroupTask(self.examples(model), known, loss, plan, loop.seed, number)
 

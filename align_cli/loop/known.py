@@ -9,8 +9,8 @@ from align_cli.errors import NothingToTrain
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.example_sets import TrainingSet
 from align_cli.model.language_model import LanguageModel
-from align_cli.model.scoring import score_sequences
-from align_cli.rows import GroupReference, MismatchReference, PairReference
+from align_cli.model.scoring import score_sequences, score_tokens
+from align_cli.rows import GroupReference, MismatchReference, PairReference, PairTokenReference
 from align_cli.store import fingerprint
 from align_cli.store.cost import Cost, measured
 from align_cli.store.stage import Stage
@@ -152,8 +152,24 @@ def _mismatches(
     ]
 
 
+def _pair_tokens(
+    model: LanguageModel, examples: Sequence[PairExample], cost: Cost
+) -> list[PairTokenReference]:
+    prompts = [example.prompt_ids for example in examples]
+    chosen = score_tokens(model, prompts, [e.chosen_ids for e in examples], cost)
+    rejected = score_tokens(model, prompts, [e.rejected_ids for e in examples], cost)
+    return [
+        PairTokenReference(
+            prompt_id=e.prompt_id, round=e.round, chosen=e.chosen, rejected=e.rejected,
+            chosen_logps=c, rejected_logps=r,
+        )
+        for e, c, r in zip(examples, chosen, rejected, strict=True)
+    ]  # fmt: skip
+
+
 TABLES: Mapping[str, Table] = {
     "ref_pairs": Table("4_reference", "reference", PairReference, _pairs),
+    "ref_tokens": Table("4_reference_tokens", "reference", PairTokenReference, _pair_tokens),
     "start_pairs": Table("4_start", "start", PairReference, _pairs),
     "ref_groups": Table("4_reference", "reference", GroupReference, _groups),
     "mismatch_logratio_G": Table("4_mismatch", "reference", MismatchReference, _mismatches),

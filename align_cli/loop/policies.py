@@ -13,7 +13,9 @@ from align_cli.loop.trail import STEPS, WORK, Trail, read_steps
 from align_cli.store import fingerprint
 from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
+from align_cli.train.fresh import NEEDS
 from align_cli.train.steps import numbers_after, train
+from align_cli.train.tokens import NEEDS_REFERENCE_MODEL
 
 NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "replay",
                 "replay_rounds", "checkpoint_every"}  # fmt: skip
@@ -50,13 +52,15 @@ def train_policy(
     number: int,
     chosen: TrainingSet,
     known: Known,
+    reference: PolicyRef,
     start: PolicyRef,
 ) -> PolicyRef:
     """The policy that round `number` makes of `start`."""
     started = time.perf_counter()
+    asked = reference if NEEDS_REFERENCE_MODEL & loop.parts["loss"].needs else None
 
     def work(stage: Stage) -> None:
-        _train(loop, number, chosen, known, start, stage)
+        _train(loop, number, chosen, known, asked, start, stage)
 
     plan = {key: value for key, value in asdict(loop.plan).items() if key not in NOT_TRAINING}
     facts = {
@@ -65,8 +69,10 @@ def train_policy(
         chosen.unit: chosen.content,
         "known": {need: table.record.content for need, table in known.items()},
         "policy": start.content,
+        "reference": None if asked is None else asked.content,
         "seed": loop.seed,
         "round": number,
+        **fresh_facts(loop),
         "trainer": fingerprint.of_code(chosen.trainer),
         "versions": loop.versions,
     }
@@ -77,6 +83,8 @@ def train_policy(
         loop.journal.append(metrics, round_number=number, stage="5_policy", step=step)
     inputs = {"policy": start.content, chosen.unit: chosen.stage_content}
     inputs |= {need: table.record.content for need, table in known.items()}
+    if asked is not None:
+        inputs["reference"] = asked.content
     loop.conclude(
         "5_policy",
         {"5_policy": stage},
@@ -88,18 +96,27 @@ def train_policy(
     return PolicyRef(stage.folder, stage.record.content)
 
 
+def fresh_facts(loop: Loop) -> dict[str, Any]:
+    """What else the weights depend on where the loss asks for answers drawn as it trains."""
+    if not loop.parts["loss"].needs & NEEDS:
+        return {}
+    return {"engine": loop.parts["engine"].made_from}
+
+
 def _train(
     loop: Loop,
     number: int,
     chosen: TrainingSet,
     known: Known,
+    asked: PolicyRef | None,
     start: PolicyRef,
     stage: Stage,
 ) -> None:
     work, steps = stage.folder / WORK, stage.folder / STEPS
     with measured() as cost:
         model = loop.load(start)
-        task = chosen.task(loop, model, read_known(known), number)
+        reference = None if asked is None else loop.load(asked)
+        task = chosen.task(loop, model, read_known(known), reference, number)
         trail = Trail(loop, number, steps)
         spent = train(model, task, work=work, on_start=trail.start, on_step=trail.step)
         metrics = numbers_after(model, task, spent)

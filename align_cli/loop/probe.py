@@ -4,13 +4,26 @@ from typing import Any
 
 import torch
 
-from align_cli.batches import GroupLabels, GroupLogps, GroupLoss, PairLabels, PairLogps, PairLoss
+from align_cli.batches import (
+    GroupLabels,
+    GroupLogps,
+    GroupLoss,
+    PairActivations,
+    PairLabels,
+    PairLogps,
+    PairLoss,
+    PairTokenKLs,
+    PairTokens,
+)
 from align_cli.errors import ConfigError
 from align_cli.loop.context import Part
+from align_cli.train.fresh import NEEDS, check_settings
 
 
 def probe_loss(loss: Part) -> None:
     """Raise ConfigError unless the loss gives one finite value per example at the reference."""
+    if loss.needs & NEEDS:
+        check_settings(loss.settings)
     offer, wanted = OFFERED[loss.unit]
     out = loss(**offer)
     unit, name = loss.unit[:-1], wanted.__name__
@@ -42,7 +55,31 @@ def _pairs() -> dict[str, Any]:
         torch.tensor([6, 8]),
     )
     labels = PairLabels(torch.ones(2), torch.ones(2), torch.zeros(2))
-    return {"pairs": logps, "ref_pairs": logps, "start_pairs": logps, "pair_labels": labels}
+    whole = {"pairs": logps, "ref_pairs": logps, "start_pairs": logps, "pair_labels": labels}
+    return whole | _tokens() | _fresh()
+
+
+def _fresh() -> dict[str, Any]:
+    """Two fresh answers for either pair."""
+    logp_C, length_C = torch.tensor([-10.0, -20.0, -12.0, -18.0]), torch.tensor([5, 9, 6, 8])
+    fresh = GroupLogps(logp_C, length_C, torch.tensor([0, 0, 1, 1]), 2)
+    return {"fresh": fresh, "ref_fresh": fresh}
+
+
+def _tokens() -> dict[str, Any]:
+    """The pairs by token, the second one's sides of different lengths."""
+    tokens_BT = torch.tensor([[-1.0, -2.0, -0.5], [-1.0, -3.0, 0.0]])
+    mask_BT = torch.tensor([[True, True, True], [True, True, False]])
+    whole_BT = torch.ones(2, 3, dtype=torch.bool)
+    tokens = PairTokens(tokens_BT, tokens_BT - 1.0, mask_BT, whole_BT, torch.tensor([0, 1]))
+    nothing_BT = torch.zeros(2, 3)
+    active_BTL = torch.arange(6.0).reshape(2, 3, 1)
+    return {
+        "tokens": tokens,
+        "ref_tokens": tokens,
+        "token_kls": PairTokenKLs(nothing_BT, nothing_BT),
+        "ref_activations": PairActivations(active_BTL, active_BTL),
+    }
 
 
 def _groups() -> dict[str, Any]:

@@ -36,7 +36,7 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
             history.append(RoundData(number, {p.id: p for p in prompts}, sampled, pairs))
             chosen = training_set(loop, history)
             known = score_known(loop, number, chosen, reference, policies[-1])
-            policies.append(train_policy(loop, number, chosen, known, policies[-1]))
+            policies.append(train_policy(loop, number, chosen, known, reference, policies[-1]))
             against = {"reference": reference, "initial": policies[0]}
             evaluate(loop, number, exam, exam_stage, policies[-1], against)
     return read_result(run_folder_of(config))

@@ -1,10 +1,19 @@
 """The page docs/losses.md, made from the code: python -m align_cli.loss.document > FILE."""
 
 import math
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from align_cli.batches import PairLabels, PairLogps
+from align_cli.batches import (
+    GroupLogps,
+    PairActivations,
+    PairLabels,
+    PairLogps,
+    PairTokenKLs,
+    PairTokens,
+)
 from align_cli.config.build import Component, bind
 from align_cli.config.catalogue import Choice, choices, explain
 from align_cli.config.compose import composed_node
@@ -13,15 +22,22 @@ from align_cli.loss.divergences import DIVERGENCES, properties
 HEAD = """\
 # Losses
 
-Every loss is a function of `pairs` (policy), `ref_pairs` (reference) and `pair_labels` (scores); a
-loss that does not ask for the reference has none computed. `align explain loss=NAME` prints its
-settings with ranges and units. This page is made by
+Every loss is a function of what it asks for, of: `pairs` (policy), `ref_pairs` (reference) and
+`pair_labels` (scores); token by token, `tokens`, `ref_tokens`, `token_kls` (the whole vocabulary's
+KL at every token) and `ref_activations`; and `fresh`, `ref_fresh`, log-probs of answers drawn from
+the policy as it trains. What the loss does not ask for is not computed.
+`align explain loss=NAME` prints its settings with ranges and units. This page is made by
 `python -m align_cli.loss.document > docs/losses.md`.
 
 Letters: `lw`, `ll` are log-probs of the chosen and the rejected answer under the policy, summed
 over tokens [nats]; `rw`, `rl` the reference's; `uw = lw - rw`, `ul = ll - rl`; `nw`, `nl` tokens;
 `d` the score difference. `detach` passes no gradient, `sort` sorts over the batch,
-`odds(l) = l - log(1 - exp(l))`, and `madpo_weight` is q of `loss=madpo`. Other names are settings.
+`odds(l) = l - log(1 - exp(l))`, and `madpo_weight` is q of `loss=madpo`. Of single tokens: `t` is
+the place from 0, `uwt`, `ult` the log-ratios, `kwt`, `klt` the KLs(reference || policy), `aw`, `al`
+the reference's activations, `shared` the tokens both answers begin with, `sum` over an answer's
+tokens; `qw`, `ql` are the scores of both sides. Of fresh answers: `lf`, `rf` are log-probs under
+policy and reference, `mean` is over a prompt's answers, `others(r)` the mean of the other answers'
+`r`. Other names are settings.
 
 A loss is put together from parts, and each part is a setting: link (log-ratio to score), reduction
 (per sequence or token), offset, outer function, labels, weight, regulariser. So
@@ -76,10 +92,36 @@ def at_start(loss: Component) -> tuple[float, str]:
     pairs = PairLogps(sides[0], sides[1], length_B, length_B)
     reference = PairLogps(sides[0].detach(), sides[1].detach(), length_B, length_B)
     labels = PairLabels(*torch.tensor([[1.0], [1.0], [0.0]], dtype=torch.float64))
-    loss_B = loss(pairs=pairs, ref_pairs=reference, pair_labels=labels).loss_B
+    loss_B = loss(
+        pairs=pairs, ref_pairs=reference, pair_labels=labels, **_by_token(sides), **_fresh()
+    ).loss_B
     (gradient,) = torch.autograd.grad(loss_B.sum(), sides)
     signs = (_sign(float(one)) for one in gradient[:, 0])
     return float(loss_B.detach()), " ".join(signs)
+
+
+def _by_token(sides: Tensor) -> dict[str, Any]:
+    """The same two answers of 20 tokens, all alike but for the reference's activation."""
+    each = (sides / 20).unsqueeze(-1).expand(2, 1, 20)
+    mask_BT = torch.ones(1, 20, dtype=torch.bool)
+    none_shared_B = torch.zeros(1, dtype=torch.int64)
+    nothing_BT = torch.zeros(1, 20, dtype=torch.float64)
+    active_BTL = torch.arange(20, dtype=torch.float64).reshape(1, 20, 1)
+    return {
+        "tokens": PairTokens(each[0], each[1], mask_BT, mask_BT, none_shared_B),
+        "ref_tokens": PairTokens(
+            each[0].detach(), each[1].detach(), mask_BT, mask_BT, none_shared_B
+        ),
+        "token_kls": PairTokenKLs(nothing_BT, nothing_BT),
+        "ref_activations": PairActivations(active_BTL, active_BTL),
+    }
+
+
+def _fresh() -> dict[str, Any]:
+    """Two fresh answers of 20 tokens that the reference finds as likely as the policy does."""
+    logp_C, length_C = torch.full((2,), -10.0, dtype=torch.float64), torch.tensor([20, 20])
+    fresh = GroupLogps(logp_C, length_C, torch.tensor([0, 0]), 1)
+    return {"fresh": fresh, "ref_fresh": fresh}
 
 
 def _sign(slope: float) -> str:

@@ -28,6 +28,24 @@ def logits_at(network: PreTrainedModel, ids_BT: Tensor, wanted_BT: Tensor) -> Te
     return whole_BTV[wanted_BT]
 
 
+def logits_and_activations_at(
+    network: PreTrainedModel, ids_BT: Tensor, wanted_BT: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The same logits, and [N, L] the mean of each layer's hidden state over its width.
+
+    Hidden states as transformers gives them: what goes into the first layer, then what comes out
+    of each, the last one after the final norm.
+    """
+    if _is_plain(network):
+        out = network.base_model(input_ids=ids_BT, use_cache=False, output_hidden_states=True)
+        logits_NV = network.get_output_embeddings()(out.last_hidden_state[wanted_BT])
+    else:
+        out = network(input_ids=ids_BT, use_cache=False, output_hidden_states=True)
+        logits_NV = out.logits[wanted_BT]
+    means = [state_BTD[wanted_BT].float().mean(-1) for state_BTD in out.hidden_states]
+    return logits_NV, torch.stack(means, -1)
+
+
 def _is_plain(network: PreTrainedModel) -> bool:
     if network not in _PLAIN:
         _PLAIN[network] = _measured(network)

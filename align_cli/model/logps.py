@@ -44,19 +44,45 @@ def token_logps(
 
     Log-softmax runs in float32 whatever the weights' type. Prompts hold at least one token.
     """
+    logits_NV, ids_N, mask_BT = completion_logits(network, prompts, completions)
+    return laid_out(picked_logps(logits_NV, ids_N), mask_BT), mask_BT
+
+
+def completion_logits(
+    network: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """[N, V] logits that predict the N completion tokens, row by row; their ids; where they are."""
+    ids_BT, asks_BT, mask_BT = completion_positions(prompts, completions, device=network.device)
+    return logits_at(network, ids_BT, asks_BT), ids_BT[mask_BT], mask_BT
+
+
+def completion_positions(
+    prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], *, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Padded ids, the places that predict a completion token, the places of these tokens."""
     joined = [[*p, *c] for p, c in zip(prompts, completions, strict=True)]
-    ids_BT = pad_right(joined, device=network.device)
-    mask_BT = completion_mask(prompts, completions, device=network.device)
+    ids_BT = pad_right(joined, device=device)
+    mask_BT = completion_mask(prompts, completions, device=device)
     # The logits before a token predict it: position t - 1 is asked for token t.
     asks_BT = torch.zeros_like(mask_BT)
     asks_BT[:, :-1] = mask_BT[:, 1:]
-    logits_NV = logits_at(network, ids_BT, asks_BT)
+    return ids_BT, asks_BT, mask_BT
+
+
+def picked_logps(logits_NV: Tensor, ids_N: Tensor) -> Tensor:
+    """[N] log softmax(logits)[id], in float32 or wider [nats]."""
     logits_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
     # gather - logsumexp never builds the [N, V] log-softmax, the largest tensor of all.
-    picked_N = logits_NV.gather(-1, ids_BT[mask_BT][:, None]).squeeze(-1)
-    logps_N = picked_N - logits_NV.logsumexp(-1)
-    logps_BT = torch.zeros(ids_BT.shape, dtype=logps_N.dtype, device=logps_N.device)
-    return logps_BT.masked_scatter(mask_BT, logps_N), mask_BT
+    picked_N = logits_NV.gather(-1, ids_N[:, None]).squeeze(-1)
+    return picked_N - logits_NV.logsumexp(-1)
+
+
+def laid_out(logps_N: Tensor, mask_BT: Tensor) -> Tensor:
+    """[B, T] the log-probs where the mask is True, 0 elsewhere."""
+    logps_BT = torch.zeros(mask_BT.shape, dtype=logps_N.dtype, device=logps_N.device)
+    return logps_BT.masked_scatter(mask_BT, logps_N)
 
 
 def sequence_logps(

@@ -1,13 +1,14 @@
 """Many sequences -> their log-probs under a fixed policy, in batches of similar length."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from align_cli.errors import NonFinite
 from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
-from align_cli.model.logps import sequence_logps
+from align_cli.model.logps import token_logps
 from align_cli.store.cost import Cost
 
 BATCH_TOKENS = 16_384
@@ -22,22 +23,50 @@ def score_sequences(
     cost: Cost,
 ) -> list[float]:
     """log p(completion | prompt), summed over tokens, in the order given [nats]."""
+    found = [0.0] * len(prompts)
+    for batch, logps_BT, _ in _scored(model, prompts, completions, cost):
+        for place, logp in zip(batch, logps_BT.sum(-1).tolist(), strict=True):
+            found[place] = logp
+    return found
+
+
+@torch.inference_mode()
+def score_tokens(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    cost: Cost,
+) -> list[tuple[float, ...]]:
+    """log p(token | prompt and the tokens before it) of every completion token [nats]."""
+    found: list[tuple[float, ...]] = [()] * len(prompts)
+    for batch, logps_BT, mask_BT in _scored(model, prompts, completions, cost):
+        rows = logps_BT[mask_BT].split(mask_BT.sum(-1).tolist())
+        for place, logps_T in zip(batch, rows, strict=True):
+            found[place] = tuple(logps_T.tolist())
+    return found
+
+
+def _scored(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    cost: Cost,
+) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """(places, [B, T] log-probs of their completions' tokens, where those are), batch by batch."""
     lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
     order = sorted(range(len(lengths)), key=lambda place: lengths[place])
-    found = [0.0] * len(lengths)
     for batch in _batches(order, lengths):
-        logps_B = sequence_logps(
+        logps_BT, mask_BT = token_logps(
             model.network, [prompts[place] for place in batch], [completions[p] for p in batch]
         )
-        if not bool(logps_B.isfinite().all()):
+        if not bool(logps_BT.isfinite().all()):
             raise NonFinite(
                 f"a log-prob of {len(batch)} sequences is not finite; check the weights"
             )
-        for place, logp in zip(batch, logps_B.tolist(), strict=True):
-            found[place] = logp
+        for place in batch:
             cost.scored_tokens += lengths[place]
             cost.forward_flops += forward_flops(model.network, lengths[place], lengths[place] / 2)
-    return found
+        yield batch, logps_BT, mask_BT
 
 
 def _batches(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:

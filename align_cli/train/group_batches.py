@@ -70,7 +70,9 @@ class GroupTask:
         example = self.examples[place]
         return [len(example.prompt_ids) + len(ids) for ids in example.completion_ids]
 
-    def losses(self, model: LanguageModel, places: Sequence[int], cost: Cost) -> Losses:
+    def losses(
+        self, model: LanguageModel, places: Sequence[int], cost: Cost, step: int | None = None
+    ) -> Losses:
         """The loss on everything that a loss of groups may ask for; it takes its share."""
         examples = [self.examples[place] for place in places]
         groups = _policy_logps(model, examples, cost)

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from align_cli.batches import PairLabels, PairLogps, PairLoss
+from align_cli.batches import GroupLogps, PairLabels, PairLogps, PairLoss, PairTokenKLs
 from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
-from align_cli.model.logps import token_logps
-from align_cli.rows import PairReference
+from align_cli.model.logps import completion_logits, laid_out, picked_logps
+from align_cli.rows import Message, PairReference
 from align_cli.schedule.plan import Plan
 from align_cli.store.cost import Cost
+from align_cli.train.fresh import Fresh, fresh_logps, fresh_numbers
 from align_cli.train.numbers import Numbers, mean
 from align_cli.train.steps import Losses
+from align_cli.train.tokens import Layout, ask_reference, stored_tokens, summed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,8 @@ class PairExample:
     prompt_ids: tuple[int, ...]
     chosen_ids: tuple[int, ...]
     rejected_ids: tuple[int, ...]
+    messages: tuple[Message, ...] = ()
+    """The prompt's conversation, for what is drawn while it trains."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,12 @@ class PairTask:
     plan: Plan
     seed: int
     round_number: int
+    wants: frozenset[str] = frozenset()
+    """What the loss asks for, by name."""
+    reference: LanguageModel | None = None
+    """In memory only for a loss that asks what no table holds."""
+    fresh: Fresh | None = None
+    """Only for a loss that asks for answers drawn as it trains."""
     unit: str = "pairs"
 
     def __len__(self) -> int:
@@ -60,25 +71,68 @@ class PairTask:
         sides = (example.chosen_ids, example.rejected_ids)
         return [len(example.prompt_ids) + len(side) for side in sides]
 
-    def losses(self, model: LanguageModel, places: Sequence[int], cost: Cost) -> Losses:
+    def losses(
+        self, model: LanguageModel, places: Sequence[int], cost: Cost, step: int | None = None
+    ) -> Losses:
         """The loss on everything that a loss of pairs may ask for; it takes its share."""
-        offer = self._offer(model, places, cost)
+        offer = self._offer(model, places, cost) | self._fresh(model, places, step, cost)
         out = self.loss(**offer)
-        return Losses(out.loss_B, pair_numbers(out, offer["pairs"], offer["ref_pairs"]))
+        numbers = pair_numbers(out, offer["pairs"], offer["ref_pairs"])
+        more = {
+            **kl_numbers(offer["token_kls"]),
+            **fresh_numbers(offer["fresh"], offer["ref_fresh"]),
+        }
+        return Losses(out.loss_B, {**numbers, **more})
 
     def _offer(self, model: LanguageModel, places: Sequence[int], cost: Cost) -> dict[str, Any]:
         examples = [self.examples[place] for place in places]
-        pairs = _policy_logps(model, examples, cost)
-        return {
+        prompts = [example.prompt_ids for example in examples] * 2
+        completions = [e.chosen_ids for e in examples] + [e.rejected_ids for e in examples]
+        logits_NV, ids_N, mask_BT = completion_logits(model.network, prompts, completions)
+        logps_N = picked_logps(logits_NV, ids_N)
+        pairs = _summed(logps_N, mask_BT)
+        for prompt, completion in zip(prompts, completions, strict=True):
+            length = len(prompt) + len(completion)
+            cost.forward_flops += forward_flops(model.network, length, length / 2)
+        labels = PairLabels(
+            torch.tensor([e.margin for e in examples], device=model.device),
+            torch.tensor([e.chosen_score for e in examples], device=model.device),
+            torch.tensor([e.rejected_score for e in examples], device=model.device),
+        )
+        offer = dict.fromkeys(("tokens", "ref_tokens", "token_kls", "ref_activations")) | {
             "pairs": pairs,
             "ref_pairs": self._stored("ref_pairs", places, pairs),
             "start_pairs": self._stored("start_pairs", places, pairs),
-            "pair_labels": PairLabels(
-                torch.tensor([e.margin for e in examples], device=model.device),
-                torch.tensor([e.chosen_score for e in examples], device=model.device),
-                torch.tensor([e.rejected_score for e in examples], device=model.device),
-            ),
+            "pair_labels": labels,
         }
+        if "tokens" not in self.wants:
+            return offer
+        half = len(examples)
+        layout = Layout.of(completions[:half], completions[half:], model.device)
+        offer["tokens"] = layout.tokens(logps_N)
+        if "ref_tokens" in self.known:
+            rows = [self.known["ref_tokens"][place] for place in places]
+            offer["ref_tokens"] = ref_tokens = stored_tokens(layout, rows)
+            # Numbers of how far the policy has moved want the sums, whoever else asks for them.
+            offer["ref_pairs"] = offer["ref_pairs"] or summed(ref_tokens)
+        if self.reference is not None and self.wants & {"token_kls", "ref_activations"}:
+            offer["token_kls"], offer["ref_activations"] = ask_reference(
+                self.reference, layout, prompts, completions, logits_NV, cost
+            )
+        return offer
+
+    def _fresh(
+        self, model: LanguageModel, places: Sequence[int], step: int | None, cost: Cost
+    ) -> dict[str, GroupLogps | None]:
+        """Answers drawn now, one group for each pair; nothing where the loss asks for none."""
+        if self.fresh is None:
+            return {"fresh": None, "ref_fresh": None}
+        examples = [self.examples[place] for place in places]
+        prompts = {e.prompt_id: (e.messages, e.prompt_ids) for e in examples}
+        answers = self.fresh.answers(model, prompts, step, cost)
+        owners = [example.prompt_id for example in examples]
+        reference = self.reference if "ref_fresh" in self.wants else None
+        return fresh_logps(model, reference, answers, prompts, owners, cost)
 
     def _stored(self, name: str, places: Sequence[int], pairs: PairLogps) -> PairLogps | None:
         """Log-probs under a policy that stands still; None where the loss asks for none."""
@@ -94,18 +148,11 @@ class PairTask:
         )
 
 
-def _policy_logps(model: LanguageModel, examples: Sequence[PairExample], cost: Cost) -> PairLogps:
-    """Log-probs of both sides, in one forward pass."""
-    prompts = [example.prompt_ids for example in examples] * 2
-    completions = [e.chosen_ids for e in examples] + [e.rejected_ids for e in examples]
-    logps_BT, mask_BT = token_logps(model.network, prompts, completions)
-    sums_B, lengths_B = logps_BT.sum(-1), mask_BT.sum(-1)
-    cost.forward_flops += sum(
-        forward_flops(model.network, len(p) + len(c), (len(p) + len(c)) / 2)
-        for p, c in zip(prompts, completions, strict=True)
-    )
-    half = len(examples)
-    return PairLogps(sums_B[:half], sums_B[half:], lengths_B[:half], lengths_B[half:])
+def _summed(logps_N: Tensor, mask_BT: Tensor) -> PairLogps:
+    """Of whole answers: chosen sides first, then the rejected ones."""
+    chosen_B, rejected_B = laid_out(logps_N, mask_BT).sum(-1).chunk(2)
+    chosen_len_B, rejected_len_B = mask_BT.sum(-1).chunk(2)
+    return PairLogps(chosen_B, rejected_B, chosen_len_B, rejected_len_B)
 
 
 def pair_numbers(out: PairLoss, pairs: PairLogps, references: PairLogps | None) -> Numbers:
@@ -125,3 +172,14 @@ def pair_numbers(out: PairLoss, pairs: PairLogps, references: PairLogps | None) 
         means["rejected_logratio_nats"] = mean(pairs.rejected_B - references.rejected_B)
         means["chosen_fallen_share"] = mean((ratio_B < 0).float())
     return {name: (value, len(gap_B)) for name, value in means.items()}
+
+
+def kl_numbers(token_kls: PairTokenKLs | None) -> Numbers:
+    """Mean over a batch of an answer's KL(reference || policy), summed over its tokens [nats]."""
+    if token_kls is None:
+        return {}
+    chosen_B, rejected_B = token_kls.chosen_BT.sum(-1), token_kls.rejected_BT.sum(-1)
+    return {
+        "chosen_token_kl_nats": (mean(chosen_B), len(chosen_B)),
+        "rejected_token_kl_nats": (mean(rejected_B), len(rejected_B)),
+    }

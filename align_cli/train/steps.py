@@ -63,8 +63,13 @@ class Task(Protocol):
     def lengths(self, place: int) -> list[int]:
         """Tokens of every sequence of an example that gradients flow through, prompts included."""
 
-    def losses(self, model: LanguageModel, places: Sequence[int], cost: Cost) -> Losses:
-        """The loss of these examples; its forward passes are added to `cost`."""
+    def losses(
+        self, model: LanguageModel, places: Sequence[int], cost: Cost, step: int | None = None
+    ) -> Losses:
+        """The loss of these examples; its forward passes are added to `cost`.
+
+        `step` names the random numbers of what is drawn; None: after the last step.
+        """
 
 
 def train(
@@ -128,7 +133,7 @@ def _accumulate(
     means = Means()
     for at in range(0, len(places), size):
         micro = places[at : at + size]
-        out = task.losses(model, micro, cost)
+        out = task.losses(model, micro, cost, step)
         _check_finite(out.loss_N, task, micro, step)
         (out.loss_N.sum() / len(places)).backward()
         means.add(out.numbers)

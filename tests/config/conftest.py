@@ -34,7 +34,7 @@ def evaluation(prompts, *, ks: tuple[int, ...]): "Toy evaluation."
 def tracker(run, *, project: str | None): "Toy tracker."
 def demonstration(seed, *, count: int): "Toy demonstrations."
 def sft_plan(*, steps: int): "Toy warm start."
-def greedy(tokens, *, beta: float): "Asks for what no loss is offered."
+def greedy(logits, *, beta: float): "Asks for what no loss is offered."
 def swallow(pairs, *, beta: float, **rest): "Takes anything."
 '''
 

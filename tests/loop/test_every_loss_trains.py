@@ -41,6 +41,7 @@ AT_START: dict[str, float | None] = {
     "reward_distillation": 1.0,
     "rso": 1.0,
     "sppo_hard": 50.0,
+    "suffix_ipo": 25.0,
     "sppo_soft": 2 * (10 * (1 / (1 + math.exp(-1)) - 0.5)) ** 2,
     **dict.fromkeys(
         (

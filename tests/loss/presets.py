@@ -14,7 +14,7 @@ from torch import Tensor
 from align_cli.batches import PairLabels, PairLogps, PairLoss
 
 CONF = Path(__file__).parents[2] / "conf" / "loss"
-NAMES = sorted(file.stem for file in CONF.glob("*.yaml"))
+ALL = sorted(file.stem for file in CONF.glob("*.yaml"))
 Data = dict[str, Any]
 
 
@@ -38,6 +38,10 @@ def couples(name: str) -> bool:
 def needs_of(name: str) -> set[str]:
     parameters = inspect.signature(function_of(name)).parameters.values()
     return {each.name for each in parameters if each.kind is not each.KEYWORD_ONLY}
+
+
+NAMES = [name for name in ALL if needs_of(name) <= {"pairs", "ref_pairs", "pair_labels"}]
+"""Losses on pairs of whole answers; those on single tokens are in token_presets."""
 
 
 def call(name: str, data: Data, **overrides: Any) -> PairLoss:

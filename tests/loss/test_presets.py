@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from presets import (
+    ALL,
     CONF,
     NAMES,
     batch,
@@ -34,10 +35,10 @@ from align_cli.loss.weight import WEIGHTS
 
 
 def test_there_are_many():
-    assert len(NAMES) >= 45
+    assert len(ALL) >= 45
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_a_yaml_names_its_source(name: str):
     second = (CONF / f"{name}.yaml").read_text().splitlines()[1]
     assert second.startswith("# Source: ")
