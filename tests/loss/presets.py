@@ -19,9 +19,10 @@ Data = dict[str, Any]
 
 
 def settings_of(name: str) -> dict[str, Any]:
-    """The yaml's settings, its target left out."""
+    """The yaml's settings, its target and what else it chooses left out."""
     settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
     del settings["_target_"]
+    settings.pop("defaults", None)
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
@@ -41,7 +42,7 @@ def needs_of(name: str) -> set[str]:
 
 
 NAMES = [name for name in ALL if needs_of(name) <= {"pairs", "ref_pairs", "pair_labels"}]
-"""Losses on pairs of whole answers; those on single tokens are in token_presets."""
+"""Losses on pairs of whole answers; token_presets and group_presets hold the others."""
 
 
 def call(name: str, data: Data, **overrides: Any) -> PairLoss:
