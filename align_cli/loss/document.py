@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from align_cli.batches import (
+    GroupLabels,
     GroupLogps,
     PairActivations,
     PairLabels,
@@ -25,8 +26,10 @@ HEAD = """\
 Every loss is a function of what it asks for, of: `pairs` (policy), `ref_pairs` (reference) and
 `pair_labels` (scores); token by token, `tokens`, `ref_tokens`, `token_kls` (the whole vocabulary's
 KL at every token) and `ref_activations`; and `fresh`, `ref_fresh`, log-probs of answers drawn from
-the policy as it trains. What the loss does not ask for is not computed.
-`align explain loss=NAME` prints its settings with ranges and units. This page is made by
+the policy as it trains. Losses on all of a prompt's answers together, which choose
+pairing=siblings by themselves, ask for `groups`, `ref_groups`, `group_labels` and
+`mismatch_logratio_G`. What the loss does not ask for is not computed. `align explain loss=NAME`
+prints its settings with ranges and units. This page is made by
 `python -m align_cli.loss.document > docs/losses.md`.
 
 Letters: `lw`, `ll` are log-probs of the chosen and the rejected answer under the policy, summed
@@ -39,6 +42,14 @@ tokens; `qw`, `ql` are the scores of both sides. Of fresh answers: `lf`, `rf` ar
 policy and reference, `mean` is over a prompt's answers, `others(r)` the mean of the other answers'
 `r`. Other names are settings.
 
+Of groups: `l`, `r`, `u = l - r`, `n`, `s` are log-probs under policy and reference, log-ratio,
+tokens and score of every sibling, `right` its verdict, `size` how many there are; `mean` and `sum`
+run over the siblings. `gap(x)` is the table of `x_i - x_j`, `rows` sums it over j, `mean_pairs`
+averages it over i > j. `policy_rank` and `score_rank` count from 1, the best; `best_mean` averages
+over the highest score; `bounded` is the nearest v >= -1 of mean 0, and `tangent_exp` is exp up to
+its clip. Over the batch: `batch_mean`, `right_u` and `wrong_u`, log-ratios of right, wrong answers,
+and `mismatch`, of an answer to another prompt.
+
 A loss is put together from parts, and each part is a setting: link (log-ratio to score), reduction
 (per sequence or token), offset, outer function, labels, weight, regulariser. So
 `loss=simpo loss.outer=hinge` or `loss=dpo loss.link=jensen_shannon` are losses too. A setting that
@@ -49,7 +60,8 @@ PRESETS = """
 
 `loss` is at the yaml's parts. `at start` is its value where policy and reference agree, and
 `pull` the signs of its gradients there, of chosen and rejected (-: the answer is raised, +: it is
-lowered), for two answers of 20 tokens with log-prob -10 and a score difference of 1.
+lowered), for two answers of 20 tokens with log-prob -10 and a score difference of 1: a pair, or a
+group of a right and a wrong answer.
 
 | loss | what for | formula | asks for | at start | pull | source |
 |---|---|---|---|---|---|---|
@@ -76,7 +88,7 @@ def document() -> str:
 def _preset(choice: Choice) -> str:
     node = composed_node("loss", choice.name, ())
     component = bind(node, group="loss", choice=choice.name).load()
-    value, pull = at_start(component)
+    value, pull = (group_at_start if "groups" in component.needs else at_start)(component)
     asks = ", ".join(explain("loss", choice.name).needs)
     cells = (
         f"`{choice.name}`", choice.summary, f"`{choice.formula}`", asks, f"{value:.4g}", pull,
@@ -96,8 +108,26 @@ def at_start(loss: Component) -> tuple[float, str]:
         pairs=pairs, ref_pairs=reference, pair_labels=labels, **_by_token(sides), **_fresh()
     ).loss_B
     (gradient,) = torch.autograd.grad(loss_B.sum(), sides)
-    signs = (_sign(float(one)) for one in gradient[:, 0])
-    return float(loss_B.detach()), " ".join(signs)
+    return float(loss_B.detach()), _signs(gradient[:, 0])
+
+
+def group_at_start(loss: Component) -> tuple[float, str]:
+    """The same of a loss on groups, for a group of two."""
+    logp_C = torch.full((2,), -10.0, dtype=torch.float64, requires_grad=True)
+    length_C, group_C = torch.tensor([20, 20]), torch.tensor([0, 0])
+    score_C = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    loss_G = loss(
+        groups=GroupLogps(logp_C, length_C, group_C, 1),
+        ref_groups=GroupLogps(logp_C.detach(), length_C, group_C, 1),
+        group_labels=GroupLabels(score_C, score_C > 0),
+        mismatch_logratio_G=torch.zeros(1, dtype=torch.float64),
+    ).loss_G
+    (gradient,) = torch.autograd.grad(loss_G.sum(), logp_C)
+    return float(loss_G.detach()), _signs(gradient)
+
+
+def _signs(slopes: torch.Tensor) -> str:
+    return " ".join(_sign(slope) for slope in slopes.tolist())
 
 
 def _by_token(sides: Tensor) -> dict[str, Any]:

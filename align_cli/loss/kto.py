@@ -40,7 +40,7 @@ def kto(
         beta: inverse temperature; larger saturates earlier.
         desirable_weight, undesirable_weight: of right and of wrong answers.
 
-    Source: Ethayarajh et al. 2024, arXiv:2402.01306, eq. 7 and 8. TRL takes the mean over all
+    Source: Ethayarajh et al. 2024, arXiv:2402.01306, eq. 7. TRL takes the mean over all
     answers of the batch, we over each group's: alike where groups are of one size.
     """
     right_C = rights_of(group_labels, "kto")

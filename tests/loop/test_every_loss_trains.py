@@ -61,12 +61,22 @@ AT_START: dict[str, float | None] = {
 }
 
 
+# Losses on groups wait for the loop to hand out groups: take the list away with it, and give each
+# its value at the start (tests/loss/test_every_group_loss.py has that of a group of two).
+LEFT_OUT = {
+    "all_pairs_dpo", "apo_zero_unpaired", "bco_unpaired", "gopo", "gopo_bounded",
+    "group_distillation", "group_rebel", "kto", "lipo", "listwise_dpo", "opo", "opo_absorbed",
+    "opo_code", "opo_ratio", "pro", "spo_win_rate", "sppo_group", "tpo_tree",
+}  # fmt: skip
+TRAINED = [choice.name for choice in choices("loss") if choice.name not in LEFT_OUT]
+
+
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outputs")
 
 
-@pytest.mark.parametrize("name", [choice.name for choice in choices("loss")])
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_preset_trains(name: str, outputs: Path):
     folder = run_small(outputs, *ONE_ROUND, f"loss={name}", f"name={name}").folder
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

@@ -143,8 +143,7 @@ def _of_group(data: Data, place_K: Tensor) -> dict[str, Any]:
     logp_K, reference_K = data["groups"].logp_C[place_K], data["ref_groups"].logp_C[place_K]
     score_K = data["group_labels"].score_C[place_K]
     by_policy = [
-        (float(u), float(s))
-        for u, s in zip((logp_K - reference_K).detach(), score_K, strict=True)
+        (float(u), float(s)) for u, s in zip((logp_K - reference_K).detach(), score_K, strict=True)
     ]
     best_K = score_K == score_K.max()
     return {

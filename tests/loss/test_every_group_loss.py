@@ -153,9 +153,7 @@ def test_extreme_log_ratios_stay_finite(name: str, dtype: torch.dtype):
     logp_C = torch.cartesian_prod(*[extremes] * 3).reshape(-1).clone().requires_grad_()
     score_C = torch.tensor([1.0, 0.0, 0.5], dtype=dtype).repeat(64)
     drift_G = torch.full((64,), 1e4, dtype=dtype)
-    data = group_batch(
-        logp_C, torch.zeros_like(logp_C), score_C, sizes=(3,) * 64, mismatch=drift_G
-    )
+    data = group_batch(logp_C, torch.zeros_like(logp_C), score_C, sizes=(3,) * 64, mismatch=drift_G)
     for drift in (drift_G, -drift_G):
         out = call(name, data | {"mismatch_logratio_G": drift})
         out.loss_G.sum().backward()
