@@ -16,7 +16,7 @@ from align_cli.batches import (
     PairTokens,
 )
 from align_cli.config.build import Component, bind
-from align_cli.config.catalogue import Choice, choices, explain
+from align_cli.config.catalogue import Choice, choices
 from align_cli.config.compose import composed_node
 from align_cli.loss.divergences import DIVERGENCES, properties
 
@@ -87,9 +87,10 @@ def document() -> str:
 
 def _preset(choice: Choice) -> str:
     node = composed_node("loss", choice.name, ())
-    component = bind(node, group="loss", choice=choice.name).load()
+    binding = bind(node, group="loss", choice=choice.name)
+    component = binding.load()
     value, pull = (group_at_start if "groups" in component.needs else at_start)(component)
-    asks = ", ".join(explain("loss", choice.name).needs)
+    asks = ", ".join(binding.signature.needs)
     cells = (
         f"`{choice.name}`", choice.summary, f"`{choice.formula}`", asks, f"{value:.4g}", pull,
         choice.source,

@@ -152,3 +152,12 @@ def test_scores_mean_nothing_where_right_and_wrong_do(name: str):
     data = random_groups(6)
     other = at(data, data["groups"].logp_C, score_C=-data["group_labels"].score_C)
     assert torch.equal(call(name, data).loss_G, call(name, other).loss_G)
+
+
+def test_a_gap_that_is_no_pair_is_not_looked_at():
+    """exp(-z) of the reversed pair overflows, and 0 times infinity is no number."""
+    data = random_groups(7, (2,), torch.float32)
+    score_C = torch.tensor([1.0, 0.0])
+    data = at(data, data["ref_groups"].logp_C + torch.tensor([900.0, -900.0]), score_C=score_C)
+    loss_G = call("all_pairs_dpo", data, outer="exponential").loss_G
+    assert loss_G.tolist() == [0.0]
