@@ -21,7 +21,8 @@ def apo_zero_unpaired(
                                        undesirable_weight sigmoid(beta u)        wrong
 
     KTO with the reference point at 0: no answer to another prompt is scored for it, and groups do
-    not see each other. Siblings are not compared, so a group may be of one verdict.
+    not see each other. Siblings are not compared, so a group may be of one verdict
+    (pairing=all_siblings).
 
     Settings:
         beta: inverse temperature; larger saturates earlier.

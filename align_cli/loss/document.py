@@ -27,7 +27,7 @@ Every loss is a function of what it asks for, of: `pairs` (policy), `ref_pairs` 
 `pair_labels` (scores); token by token, `tokens`, `ref_tokens`, `token_kls` (the whole vocabulary's
 KL at every token) and `ref_activations`; and `fresh`, `ref_fresh`, log-probs of answers drawn from
 the policy as it trains. Losses on all of a prompt's answers together, which choose
-pairing=siblings by themselves, ask for `groups`, `ref_groups`, `group_labels` and
+pairing=siblings or all_siblings by themselves, ask for `groups`, `ref_groups`, `group_labels` and
 `mismatch_logratio_G`. What the loss does not ask for is not computed. `align explain loss=NAME`
 prints its settings with ranges and units. This page is made by
 `python -m align_cli.loss.document > docs/losses.md`.

@@ -33,7 +33,7 @@ def kto(
     loss depends on schedule.micro_batch_size; make it equal to schedule.batch_size.
 
     Answers are not compared with their siblings, so a group may be of one verdict, or of one answer
-    (pairing.keep_tied=true). The paper wants desirable_weight times the right answers between 1 and
+    (pairing=all_siblings). The paper wants desirable_weight times the right answers between 1 and
     4/3 of undesirable_weight times the wrong ones.
 
     Settings:

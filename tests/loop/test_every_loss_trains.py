@@ -16,14 +16,17 @@ ONE_ROUND = (
 )  # fmt: skip
 LOG_2 = math.log(2)
 # Loss of the first batch, policy = reference, a right answer against a wrong one (score gap 1).
-# None: it depends on the answers' log-probs; test_presets has its formula.
+# None: it depends on the answers' log-probs, or on how many of a group are right; test_presets and
+# test_group_presets have its formula.
 AT_START: dict[str, float | None] = {
     "apo_down": 1.0,
     "apo_zero": 1.0,
+    "apo_zero_unpaired": 0.5,
     "bco_pair": 2 * LOG_2,
     "cal_dpo": LOG_2 + 50.0,
     "discopop": (LOG_2 + 1) / 2,
     "exo_pair": -LOG_2 - (math.log(0.999) + math.log(0.001)) / 2,
+    **dict.fromkeys(("gopo", "opo", "opo_absorbed", "opo_code", "opo_ratio"), 0.0),
     "gpo_exponential": 1.0,
     "gpo_savage": 0.25,
     "gpo_score": 50.0,
@@ -32,6 +35,7 @@ AT_START: dict[str, float | None] = {
     "hinge": 1.0,
     "ipo": 25.0,
     "ipo_sum": 25.0,
+    "kto": 0.5,
     "madpo": 1.0893 * LOG_2,
     "margin_dpo": math.log1p(math.e),
     "modpo": math.log1p(math.e),
@@ -56,19 +60,18 @@ AT_START: dict[str, float | None] = {
             "simpo",
             "slic",
             "wpo",
+            "gopo_bounded",
+            "group_distillation",
+            "group_rebel",
+            "lipo",
+            "listwise_dpo",
+            "pro",
+            "spo_win_rate",
+            "sppo_group",
+            "tpo_tree",
         )
     ),
 }
-
-
-# Losses on groups wait for the loop to hand out groups: take the list away with it, and give each
-# its value at the start (tests/loss/test_every_group_loss.py has that of a group of two).
-LEFT_OUT = {
-    "all_pairs_dpo", "apo_zero_unpaired", "bco_unpaired", "gopo", "gopo_bounded",
-    "group_distillation", "group_rebel", "kto", "lipo", "listwise_dpo", "opo", "opo_absorbed",
-    "opo_code", "opo_ratio", "pro", "spo_win_rate", "sppo_group", "tpo_tree",
-}  # fmt: skip
-TRAINED = [choice.name for choice in choices("loss") if choice.name not in LEFT_OUT]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outputs")
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", [choice.name for choice in choices("loss")])
 def test_a_preset_trains(name: str, outputs: Path):
     folder = run_small(outputs, *ONE_ROUND, f"loss={name}", f"name={name}").folder
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -87,7 +90,7 @@ def test_a_preset_trains(name: str, outputs: Path):
     wanted = AT_START.get(name, LOG_2)
     if wanted is not None:
         # The reference is scored in other batches than the policy: sums differ in the last digits.
-        assert losses[0] == pytest.approx(wanted, rel=2e-3)
+        assert losses[0] == pytest.approx(wanted, rel=2e-3, abs=1e-4)
     assert any(step["train/grad_norm"] > 0 for step in steps)
     start, trained = (
         (folder / place / "5_policy" / "model.safetensors").read_bytes()

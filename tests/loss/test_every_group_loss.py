@@ -257,4 +257,5 @@ def test_a_judge_that_only_grades(name: str):
 
 def test_the_yaml_chooses_its_pairing(name: str):
     text = (CONF / f"{name}.yaml").read_text()
-    assert "\ndefaults:\n  - override /pairing@_global_.pairing: siblings\n_target_:" in text
+    pairing = "all_siblings" if name in UNPAIRED else "siblings"
+    assert f"\ndefaults:\n  - override /pairing@_global_.pairing: {pairing}\n_target_:" in text
