@@ -206,8 +206,7 @@ def reopen(file: Path) -> Frozen:
     assert isinstance(lines, dict)
     choices: dict[str, Any] = {}
     for entry in lines.pop("defaults", []):
-        chosen = entry.items() if isinstance(entry, dict) else ()
-        choices |= {key: name for key, name in chosen if not key.startswith("override ")}
+        choices.update(entry if isinstance(entry, dict) else {})
     kind = SftConfig if "demonstration" in lines else RunConfig
     return kind.from_values({str(key): value for key, value in lines.items()}, choices)
 
