@@ -1,0 +1,97 @@
+"""A comparison on a terminal: the question, the verdicts, three tables, and what to mind."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from align_cli.study import sentences as say
+from align_cli.study.comparison import Comparison
+from align_cli.study.verdict import Claim
+
+STYLES = {"better": "green", "cheaper": "green", "worse": "red", "dearer": "red"}
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Everything that fits eighty columns; claims.json and the page have the rest."""
+    axis = comparison.wanted.axis
+    console.print(Text(comparison.wanted.question, style="bold"), soft_wrap=True)
+    for claim in comparison.claims:
+        _line(console, say.claim_sentence(claim), STYLES.get(claim.verdict, ""))
+    for ratio in comparison.ratios:
+        if ratio.axis == axis:
+            _line(console, say.ratio_sentence(ratio), STYLES.get(ratio.verdict, ""))
+    console.print()
+    console.print(_cells(comparison))
+    if comparison.claims:
+        console.print()
+        console.print(_claims("after the last round", comparison.claims))
+    here = [claim for claim in comparison.at_equal_cost if claim.axis == axis]
+    if here:
+        console.print()
+        console.print(_claims(f"at equal cost in {say.AXES[axis]}", here))
+    console.print()
+    for note in (*comparison.notes, *_foot(comparison)):
+        _line(console, note, "")
+
+
+def _line(console: Console, text: str, style: str) -> None:
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(columns[0], overflow="fold")
+    for name in columns[1:]:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _cells(comparison: Comparison) -> Table:
+    axis = comparison.wanted.axis
+    columns = ("cell", "seeds", comparison.metric.name, "interval", "between seeds", "cost")
+    table = _table(f"cells; cost in {say.AXES[axis]}", columns)
+    for cell in comparison.cells:
+        level = comparison.levels.get(cell.name)
+        if level is None:
+            table.add_row(Text(cell.name), "0", "-", "-", "-", "-")
+            continue
+        spread = level.seed_deviation
+        table.add_row(
+            Text(cell.name),
+            str(level.seeds),
+            f"{level.value:.3f}",
+            say.interval(level),
+            "-" if spread is None else f"{spread:.3f}",
+            say.short(comparison.curves[cell.name][-1].cost[axis]),
+        )
+    return table
+
+
+def _claims(title: str, claims: Sequence[Claim]) -> Table:
+    first = claims[0].baseline
+    one = all(claim.baseline == first for claim in claims)
+    against = f", against {first}" if one else ""
+    table = _table(f"{title}{against}", ("cell", "effect", "interval", "p", "MDE", "verdict"))
+    for claim in claims:
+        table.add_row(
+            Text(claim.cell if one else f"{claim.cell} against {claim.baseline}"),
+            say.signed(claim.effect.value),
+            say.interval(claim.effect, signs=True),
+            say.p_short(claim.p_corrected),
+            "-" if claim.mde is None else f"{claim.mde:.3f}",
+            Text(claim.verdict, style=STYLES.get(claim.verdict, "")),
+        )
+    return table
+
+
+def _foot(comparison: Comparison) -> list[str]:
+    dropped = f", {comparison.items_dropped} dropped for want of a judged answer"
+    lines = [
+        f"{comparison.items} held-out prompts{dropped if comparison.items_dropped else ''}, each "
+        "compared with itself",
+        say.method(comparison),
+        f"{say.COST_RULE} ({say.shared_count(comparison)} here)",
+    ]
+    return lines
