@@ -79,6 +79,25 @@ def _parts(run: RunEvidence, group: str, firsts: Sequence[RunEvidence]) -> list[
     return parts
 
 
+def brief(name: str) -> str:
+    """A cell's name without what its values say by themselves: `sampler=pace` is `pace`.
+
+    A number keeps the last part of its key: `loss.beta=0.1` is `beta=0.1`.
+    """
+    parts = []
+    for part in name.split():
+        key, equals, value = part.partition("=")
+        plain = bool(equals) and "." not in key and not value[:1].isdigit()
+        parts.append(value if plain else f"{key.rpartition('.')[2]}{equals}{value}")
+    return " ".join(parts)
+
+
+def briefs(names: Sequence[str]) -> dict[str, str]:
+    """{name: its brief form}, or the names themselves where brief forms would be mistaken."""
+    short = {name: brief(name) for name in names}
+    return short if len(set(short.values())) == len(short) else {name: name for name in names}
+
+
 def differences(cells: Sequence[Cell]) -> dict[str, dict[str, str]]:
     """{key: {cell: value}} of every choice and setting that is not the same in all cells."""
     firsts = {cell.name: cell.runs[0] for cell in cells if cell.runs}

@@ -1,7 +1,7 @@
 """A comparison: cells, their curves, and every claim about them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ class Wanted:
     """{cell: its baseline}"""
     metric: str = "eval/sampled_accuracy"
     axis: str = "generated_tokens"
-    rule: Rule = Rule()
+    rule: Rule = field(default_factory=Rule)
     target: float | None = None
     allowed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -128,7 +128,10 @@ def _curve(cell: Cell, metric: Metric, items: Sequence[str], level: float) -> li
     for k in range(min(len(curve.cost_K) for curve in some)):
         cost = {axis: float(np.mean([c.cost_K[k] for c in of])) for axis, of in curves.items()}
         by_seed = {
-            seed: ({a: float(of[s].cost_K[k]) for a, of in curves.items()}, float(some[s].mean_K[k]))
+            seed: (
+                {a: float(of[s].cost_K[k]) for a, of in curves.items()},
+                float(some[s].mean_by_policy[k]),
+            )
             for s, seed in enumerate(cell.seeds)
         }
         values_SI = np.stack([curve.values_KI[k] for curve in some])

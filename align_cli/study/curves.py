@@ -21,7 +21,7 @@ class Curve:
     values_KI: Array
 
     @property
-    def mean_K(self) -> Array:
+    def mean_by_policy(self) -> Array:
         """The metric itself."""
         mean: Array = self.values_KI.mean(axis=1)
         return mean
@@ -34,7 +34,8 @@ class Curve:
         if self.cost_K[after] == cost:
             # Of several policies at one cost the last is what the cost bought.
             after = int(np.searchsorted(self.cost_K, cost, side="right")) - 1
-            return self.values_KI[after]
+            there: Array = self.values_KI[after]
+            return there
         before = after - 1
         share = (cost - self.cost_K[before]) / (self.cost_K[after] - self.cost_K[before])
         between: Array = (1 - share) * self.values_KI[before] + share * self.values_KI[after]
@@ -42,14 +43,14 @@ class Curve:
 
     def cost_of(self, target: float) -> float | None:
         """The cost at which the mean first reaches `target`; None if it never does."""
-        mean_K = self.mean_K
-        reached = np.flatnonzero(mean_K >= target - 1e-12)
+        mean_by_policy = self.mean_by_policy
+        reached = np.flatnonzero(mean_by_policy >= target - 1e-12)
         if not len(reached):
             return None
         after = int(reached[0])
         if after == 0:
             return float(self.cost_K[0])
-        low, high = mean_K[after - 1], mean_K[after]
+        low, high = mean_by_policy[after - 1], mean_by_policy[after]
         share = min(1.0, (target - low) / (high - low))
         return float((1 - share) * self.cost_K[after - 1] + share * self.cost_K[after])
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import floor, log10
 
+from align_cli.study.cells import briefs
 from align_cli.study.comparison import CurvePoint
 from align_cli.study.sentences import AXES, interval, short
 from align_cli.study.statistics import Estimate
 
-WIDTH, HEIGHT = 660, 400
-LEFT, RIGHT, TOP, BOTTOM = 46, 118, 12, 42
+WIDTH, HEIGHT = 640, 470
+LEFT, RIGHT, TOP, BOTTOM = 46, 136, 12, 42
 COLOURS, SHAPES = 8, 4
 NAME_LETTERS = 17
 
@@ -122,9 +123,7 @@ def _by_seed(number: int, cell: Sequence[CurvePoint], x: Scale, y: Scale, axis: 
     return "".join(lines) if len(lines) > 1 else ""
 
 
-def _mean(
-    number: int, name: str, cell: Sequence[CurvePoint], x: Scale, y: Scale, axis: str
-) -> str:
+def _mean(number: int, name: str, cell: Sequence[CurvePoint], x: Scale, y: Scale, axis: str) -> str:
     at = [(x(p.cost[axis]), y(p.level.value)) for p in cell]
     parts = [f'<path class="mean" d="{_path(at)}" stroke="{colour(number)}"{_dash(number)}/>']
     for point, (px, py) in zip(cell, at, strict=True):
@@ -138,10 +137,9 @@ def _mean(
     return "".join(parts)
 
 
-def _names(
-    cells: Mapping[str, Sequence[CurvePoint]], x: Scale, y: Scale, axis: str
-) -> list[str]:
+def _names(cells: Mapping[str, Sequence[CurvePoint]], x: Scale, y: Scale, axis: str) -> list[str]:
     """Each cell's name at the end of its curve, pushed apart where curves end together."""
+    shown_as = briefs(list(cells))
     ends = sorted(
         (y(cell[-1].level.value), x(cell[-1].cost[axis]), number, name)
         for number, (name, cell) in enumerate(cells.items())
@@ -155,8 +153,8 @@ def _names(
     for (end, px, number, name), at in zip(ends, placed, strict=True):
         to, left = at - over, WIDTH - RIGHT + 14
         lead = f"M{px + 6:.1f} {end:.1f}L{left - 3} {to:.1f}"
-        texts.append(f'<path class="seed" d="{lead}" stroke="{colour(number)}"/>')
-        shown = escape(brief(name))
+        texts.append(f'<path class="lead" d="{lead}" stroke="{colour(number)}"/>')
+        shown = escape(_cut(shown_as[name]))
         texts.append(
             f'<text class="name" x="{left}" y="{to + 4:.1f}">{shown}'
             f"<title>{escape(name)}</title></text>"
@@ -164,18 +162,17 @@ def _names(
     return texts
 
 
-def brief(name: str) -> str:
-    """A cell's values without their keys, cut to what a margin holds."""
-    text = " ".join(part.partition("=")[2] or part for part in name.split())
+def _cut(text: str) -> str:
+    """What the margin holds of a name."""
     return text if len(text) <= NAME_LETTERS else f"{text[: NAME_LETTERS - 1]}\u2026"
 
 
 def whisker(effect: Estimate, reach: float) -> str:
     """An effect and its interval beside zero; `reach` is the largest number on the shared scale."""
-    at = Scale(-reach, reach, 4, 136)
+    at = Scale(-reach, reach, 4, 74)
     low, high = (at(min(max(value, -reach), reach)) for value in (effect.low, effect.high))
     return (
-        '<svg width="140" height="16" aria-hidden="true">'
+        '<svg width="78" height="16" aria-hidden="true">'
         f'<path class="zero" d="M{at(0):.1f} 0V16"/>'
         f'<path d="M{low:.1f} 8H{high:.1f}" stroke="currentColor" stroke-width="2"/>'
         f'<circle cx="{at(effect.value):.1f}" cy="8" r="4" fill="currentColor"/></svg>'

@@ -3,7 +3,6 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import yaml  # type: ignore[import-untyped]
 
 from align_cli.config.nearest import listed, meant
 from align_cli.errors import AlignError, ConfigError
-from align_cli.study.cells import Cell, cell_of, grouped
+from align_cli.study.cells import Cell, briefs, cell_of, grouped
 from align_cli.study.comparison import Wanted
 from align_cli.study.evidence import RunEvidence, read_run
 
@@ -26,9 +25,10 @@ def gather(words: Sequence[str], outputs: Path, *, baseline: str | None) -> Want
     cells = grouped([read_run(folder) for folder in _runs(folders)])
     names = [cell.name for cell in cells]
     chosen = names[0] if baseline is None else _named(baseline, cells)
-    others = " or ".join(name for name in names if name != chosen)
+    said = briefs(names)
+    others = " or ".join(said[name] for name in names if name != chosen)
     return Wanted(
-        question=f"Is {others} better than {chosen}?" if others else f"How good is {chosen}?",
+        question=f"Is {others} better than {said[chosen]}?" if others else f"How good is {chosen}?",
         cells=tuple(cells),
         baselines={name: chosen for name in names if name != chosen},
     )
@@ -90,7 +90,7 @@ def _lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def _done(line: Mapping[str, Any]) -> bool:
-    return line["state"] == "done"
+    return bool(line["state"] == "done")
 
 
 def _study(folder: Path, baseline: str | None) -> Wanted:
@@ -103,15 +103,15 @@ def _study(folder: Path, baseline: str | None) -> Wanted:
         baselines = {cell.name: chosen for cell in cells if cell.name != chosen}
     else:
         baselines = _baselines(cells, comparison)
-    wanted = Wanted(
+    return Wanted(
         question=str(plan.get("question") or folder.name),
         cells=tuple(cells),
         baselines=baselines,
         notes=tuple(notes),
         folder=folder,
+        metric=str(comparison.get("metric") or Wanted.metric),
+        axis=str(comparison.get("cost") or Wanted.axis),
     )
-    given = {"metric": comparison.get("metric"), "axis": comparison.get("cost")}
-    return replace(wanted, **{key: str(value) for key, value in given.items() if value})
 
 
 def _cells(folder: Path) -> tuple[list[Cell], list[str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from align_cli import __version__
 from align_cli.study import page_tables as tables
 from align_cli.study import sentences as say
+from align_cli.study.cells import briefs
 from align_cli.study.comparison import Comparison
 from align_cli.study.drawing import curves
 
@@ -31,15 +32,16 @@ def page(comparison: Comparison) -> str:
 
 
 def _verdicts(comparison: Comparison) -> str:
-    lines = [
-        f"<li>{tables.chip(claim.verdict)}<span>{escape(say.claim_sentence(claim))}</span></li>"
-        for claim in comparison.claims
+    names = briefs([cell.name for cell in comparison.cells])
+    said: list[tuple[str, str]] = [
+        (claim.verdict, say.claim_sentence(claim, names)) for claim in comparison.claims
     ]
-    lines += [
-        f"<li>{tables.chip(ratio.verdict)}<span>{escape(say.ratio_sentence(ratio))}</span></li>"
+    said += [
+        (ratio.verdict, say.ratio_sentence(ratio, names))
         for ratio in comparison.ratios
         if ratio.axis == comparison.wanted.axis and ratio.ratio is not None
     ]
+    lines = [f"<li>{tables.chip(v)}<span>{escape(text)}</span></li>" for v, text in said]
     # Many cells: the table beside the curves has them all.
     return f'<ul class="verdicts">{"".join(lines)}</ul>' if 0 < len(lines) <= 6 else ""
 

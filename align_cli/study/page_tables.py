@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from align_cli.study import sentences as say
-from align_cli.study.cells import differences
+from align_cli.study.cells import briefs, differences
 from align_cli.study.comparison import Comparison
 from align_cli.study.drawing import key, whisker
 from align_cli.study.ratio import CostRatio
@@ -20,23 +20,38 @@ def chip(verdict: str) -> str:
     return f'<span class="chip {verdict}">{SIGNS.get(verdict, "")}{verdict}</span>'
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, text: Sequence[int] = ()) -> str:
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    text: Sequence[int] = (),
+    kind: str = "",
+) -> str:
     """Rows of ready HTML under column names; the columns in `text` hold words."""
     sides = [' class="text"' if place in text else "" for place in range(len(columns))]
     head = "".join(f"<th{s}>{escape(name)}</th>" for s, name in zip(sides, columns, strict=True))
     body = "".join(
-        "<tr>" + "".join(f"<td{s}>{cell}</td>" for s, cell in zip(sides, row, strict=True)) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{s}>{cell}</td>" for s, cell in zip(sides, row, strict=True))
+        + "</tr>"
         for row in rows
     )
     return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="wide {kind}"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 
 def named(comparison: Comparison, name: str) -> str:
     """A cell's name with the line it has in the chart."""
     numbers = {each: number for number, each in enumerate(comparison.curves)}
-    return f"{key(numbers[name]) if name in numbers else ''}{escape(name)}"
+    line = key(numbers[name]) if name in numbers else ""
+    return f'<span title="{escape(name, quote=True)}">{line}{brief_of(comparison, name)}</span>'
+
+
+def brief_of(comparison: Comparison, name: str) -> str:
+    """A cell's name as the page says it, ready for HTML."""
+    return escape(briefs([cell.name for cell in comparison.cells])[name])
 
 
 def ranged(value: str, low_high: str) -> str:
@@ -51,7 +66,7 @@ def cells(comparison: Comparison) -> str:
     for cell in comparison.cells:
         level = comparison.levels.get(cell.name)
         if level is None:
-            rows.append([escape(cell.name), "0", *["-"] * 4])
+            rows.append([named(comparison, cell.name), "0", *["-"] * 4])
             continue
         cost = comparison.curves[cell.name][-1].cost
         rows.append([
@@ -71,16 +86,20 @@ def claims(comparison: Comparison, found: Sequence[Claim]) -> str:
     rows = []
     for claim in found:
         name = named(comparison, claim.cell)
+        if not one:
+            name += f' <span class="range">against {brief_of(comparison, claim.baseline)}</span>'
+        if claim.cost is not None:
+            name += f' <span class="range">at {say.short(claim.cost)}</span>'
         rows.append([
-            name if one else f"{name} <span class=range>against {escape(claim.baseline)}</span>",
+            name,
             f'<span class="{claim.verdict}">{whisker(claim.effect, reach)}</span>',
             ranged(say.signed(claim.effect.value), say.interval(claim.effect, signs=True)),
             say.p_short(claim.p_corrected),
             "-" if claim.mde is None else f"{claim.mde:.3f}",
             chip(claim.verdict),
         ])  # fmt: skip
-    against = f"against {first}" if one and first else "cell"
-    return table((against, "", "effect", "p", "MDE", "verdict"), rows)
+    against = "against " + briefs([c.name for c in comparison.cells])[first] if one else "cell"
+    return table((against, "", "effect", "p (Holm)", "MDE", "verdict"), rows, kind="narrow")
 
 
 def ratios(comparison: Comparison, found: Sequence[CostRatio]) -> str:
@@ -88,7 +107,7 @@ def ratios(comparison: Comparison, found: Sequence[CostRatio]) -> str:
     rows = [
         [
             named(comparison, each.cell),
-            escape(each.baseline),
+            brief_of(comparison, each.baseline),
             say.AXES[each.axis],
             "-" if each.ratio is None else f"{each.ratio:.2f} \u00d7",
             say.ratio_interval(each),
@@ -108,7 +127,7 @@ def equal_costs(comparison: Comparison) -> str:
     rows = [
         [
             named(comparison, claim.cell),
-            escape(claim.baseline),
+            brief_of(comparison, claim.baseline),
             say.amount(claim.cost, claim.axis or ""),
             ranged(say.signed(claim.effect.value), say.interval(claim.effect, signs=True)),
             say.p_short(claim.p_corrected),
@@ -117,7 +136,9 @@ def equal_costs(comparison: Comparison) -> str:
         ]
         for claim in comparison.at_equal_cost
     ]
-    return table(("cell", "against", "at", "effect", "p", "MDE", "verdict"), rows, text=(1, 2))
+    return table(
+        ("cell", "against", "at", "effect", "p (Holm)", "MDE", "verdict"), rows, text=(1, 2)
+    )
 
 
 def seeds(comparison: Comparison) -> str:
@@ -145,7 +166,8 @@ def evidence(comparison: Comparison) -> str:
         )
         low, high = claim.bootstrap
         rows.append([
-            escape(f"{claim.cell} against {claim.baseline}"),
+            f"{brief_of(comparison, claim.cell)} against "
+            f"{brief_of(comparison, claim.baseline)}",
             f"{say.p_short(claim.p)} ({claim.test})",
             f"{claim.effect.freedom:.1f}",
             f"[{say.signed(low)}, {say.signed(high)}]",
@@ -164,10 +186,11 @@ def settings(comparison: Comparison) -> str:
     if not rows:
         return "<p>None: the cells differ in nothing but the seed.</p>"
     lines = [
-        [f"<code>{escape(key)}</code>", *(escape(row.get(name, "-")) for name in names)]
+        [f"<code>{escape(key)}</code>", *(escape(row[name]) for name in names)]
         for key, row in rows.items()
     ]
-    return table(("setting", *names), lines)
+    columns = ("setting", *(briefs(names)[name] for name in names))
+    return table(columns, lines, text=range(1, len(columns)), kind="settings")
 
 
 def runs(comparison: Comparison) -> str:
@@ -181,7 +204,7 @@ def runs(comparison: Comparison) -> str:
                                   if n in versions)  # fmt: skip
             rows.append([
                 f"<code>{escape(run.name)}</code>",
-                escape(cell.name),
+                brief_of(comparison, cell.name),
                 str(run.seed),
                 str(len(run.shared)),
                 escape(f"align {about.get('align', '?')}, {libraries}, "

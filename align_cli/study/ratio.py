@@ -84,7 +84,7 @@ def cost_ratio(
     at, reached = [], 0
     for seed, mine, theirs in zip(cell.seeds, cell.runs, baseline.runs, strict=True):
         curves = [curve_of(run, metric, items, axis) for run in (mine, theirs)]
-        best, its_best = (float(curve.mean_K.max()) for curve in curves)
+        best, its_best = (float(curve.mean_by_policy.max()) for curve in curves)
         reached += best >= its_best
         each = _at_equal(seed, curves, min(best, its_best) if target is None else target)
         at += [each] if each is not None else []

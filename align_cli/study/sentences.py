@@ -1,5 +1,7 @@
 """A comparison in words and numbers, as tables and pages show it."""
 
+from collections.abc import Mapping
+
 from align_cli.study.comparison import Comparison
 from align_cli.study.ratio import CostRatio
 from align_cli.study.statistics import Estimate
@@ -31,27 +33,29 @@ def method(comparison: Comparison) -> str:
     )
 
 
-def claim_sentence(claim: Claim) -> str:
-    """The verdict with its numbers."""
+def claim_sentence(claim: Claim, names: Mapping[str, str]) -> str:
+    """The verdict with its numbers; `names` says how cells are called here."""
+    cell, baseline = names[claim.cell], names[claim.baseline]
     numbers = f"{signed(claim.effect.value)} {interval(claim.effect, signs=True)}"
     where = "" if claim.axis is None else f" at {amount(claim.cost, claim.axis)}"
     if claim.verdict == "inconclusive":
         seen = f"; a difference of {claim.mde:.3f} would have shown" if claim.mde else ""
-        return f"{claim.cell} against {claim.baseline}{where}: inconclusive, {numbers}{seen}"
-    corrected = p_text(claim.p_corrected)
-    return f"{claim.cell} is {claim.verdict} than {claim.baseline}{where}: {numbers}, {corrected}"
+        return f"{cell} against {baseline}{where}: inconclusive, {numbers}{seen}"
+    corrected = f"corrected {p_text(claim.p_corrected)}"
+    return f"{cell} is {claim.verdict} than {baseline}{where}: {numbers}, {corrected}"
 
 
-def ratio_sentence(ratio: CostRatio) -> str:
+def ratio_sentence(ratio: CostRatio, names: Mapping[str, str]) -> str:
     """How dear the same accuracy is, and whether the baseline's best is reached at all."""
+    cell, baseline = names[ratio.cell], names[ratio.baseline]
     if ratio.ratio is None:
-        return f"{ratio.cell}: no cost at equal accuracy, since {ratio.reason}"
+        return f"{cell}: no cost at equal accuracy, since {ratio.reason}"
     among = "" if len(ratio.at) == len(ratio.seeds) else f" ({len(ratio.at)} seeds)"
-    known = f" {ratio_interval(ratio)}" if ratio.low is not None else f" ({ratio.reason})"
+    known = ratio_interval(ratio) if ratio.low is not None else f"({ratio.reason})"
     return (
-        f"{ratio.cell} takes {ratio.ratio:.2f} x the {AXES[ratio.axis]} of {ratio.baseline} to the "
-        f"highest accuracy that both reach{among},{known}: {ratio.verdict}; it gets as good as the "
-        f"best of {ratio.baseline} in {ratio.reached} of {len(ratio.seeds)} seeds"
+        f"{cell} is {ratio.verdict}: {ratio.ratio:.2f} {known} times the {AXES[ratio.axis]} of "
+        f"{baseline} for an accuracy that both reach{among}; it gets as good as {baseline} ever "
+        f"does in {ratio.reached} of {len(ratio.seeds)} seeds"
     )
 
 

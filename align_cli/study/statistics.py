@@ -105,7 +105,7 @@ def _mean_squares(values_SI: Array) -> tuple[float, float]:
 
 
 def estimate_over_seeds(values_S: Array, *, level: float) -> Estimate:
-    """The t interval over seeds alone, for what has one value a seed; one seed gives no interval."""
+    """The t interval over seeds alone, for one value a seed; of one seed there is none."""
     seeds = len(values_S)
     value = float(values_S.mean())
     if seeds == 1:

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from align_cli.study import sentences as say
+from align_cli.study.cells import briefs
 from align_cli.study.comparison import Comparison
 from align_cli.study.verdict import Claim
 
@@ -17,11 +18,12 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     """Everything that fits eighty columns; claims.json and the page have the rest."""
     axis = comparison.wanted.axis
     console.print(Text(comparison.wanted.question, style="bold"), soft_wrap=True)
+    names = briefs([cell.name for cell in comparison.cells])
     for claim in comparison.claims:
-        _line(console, say.claim_sentence(claim), STYLES.get(claim.verdict, ""))
+        _line(console, say.claim_sentence(claim, names), STYLES.get(claim.verdict, ""))
     for ratio in comparison.ratios:
         if ratio.axis == axis:
-            _line(console, say.ratio_sentence(ratio), STYLES.get(ratio.verdict, ""))
+            _line(console, say.ratio_sentence(ratio, names), STYLES.get(ratio.verdict, ""))
     console.print()
     console.print(_cells(comparison))
     if comparison.claims:
@@ -73,7 +75,9 @@ def _claims(title: str, claims: Sequence[Claim]) -> Table:
     first = claims[0].baseline
     one = all(claim.baseline == first for claim in claims)
     against = f", against {first}" if one else ""
-    table = _table(f"{title}{against}", ("cell", "effect", "interval", "p", "MDE", "verdict"))
+    table = _table(
+        f"{title}{against}", ("cell", "effect", "interval", "p (Holm)", "MDE", "verdict")
+    )
     for claim in claims:
         table.add_row(
             Text(claim.cell if one else f"{claim.cell} against {claim.baseline}"),

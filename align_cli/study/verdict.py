@@ -98,11 +98,11 @@ def final_claim(
         "final", cell, baseline, lambda c: values_of(c.runs, metric, items), metric, rule
     )
     claim = replace(claim, seeds_dropped=dropped)
-    if not (metric.is_greedy and claim.paired):
+    if not claim.paired:
         return claim
-    discordant = tuple(_discordant(cell, baseline, metric, items))
+    discordant = tuple(_discordant(cell, baseline, items))
     claim = replace(claim, discordant=discordant)
-    if len(discordant) == 1:
+    if metric.is_greedy and len(discordant) == 1:
         # One run each, right or wrong: here the exact test is at hand.
         claim = replace(claim, test="mcnemar", p=discordant[0].p)
     return claim
@@ -151,14 +151,17 @@ def _claim(
     )
 
 
-def _discordant(
-    cell: Cell, baseline: Cell, metric: Metric, items: Sequence[str]
-) -> list[Discordant]:
-    mine_SI, theirs_SI = (values_of(c.runs, metric, items) for c in (cell, baseline))
+def _discordant(cell: Cell, baseline: Cell, items: Sequence[str]) -> list[Discordant]:
+    """Whatever the metric, greedy answers are right or wrong; nothing where none were drawn."""
     found = []
-    for seed, mine_I, theirs_I in zip(cell.seeds, mine_SI, theirs_SI, strict=True):
-        ours, others = int((mine_I > theirs_I).sum()), int((mine_I < theirs_I).sum())
-        found.append(Discordant(seed, ours, others, mcnemar(ours, others)))
+    for mine, theirs in zip(cell.runs, baseline.runs, strict=True):
+        pairs = [
+            (mine.last.scores[key].greedy_right, theirs.last.scores[key].greedy_right)
+            for key in items
+        ]
+        if any(None not in pair for pair in pairs):
+            ours, others = pairs.count((True, False)), pairs.count((False, True))
+            found.append(Discordant(mine.seed, ours, others, mcnemar(ours, others)))
     return found
 
 
