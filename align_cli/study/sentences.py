@@ -27,9 +27,10 @@ def method(comparison: Comparison) -> str:
     rule = comparison.wanted.rule
     return (
         f"Intervals: {rule.level:.0%}, each for itself, seeds and held-out prompts both taken as "
-        "samples (two-way variance components, t). p: two-sided, corrected over the comparisons of "
-        f"its kind (Holm); better or worse where it is below {rule.alpha:g}. MDE: the smallest "
-        f"true difference that would be found with {rule.power:.0%} chance"
+        "samples, and never narrower than the t interval over seeds alone. p: two-sided, corrected "
+        "over the comparisons of its kind (Holm); better or worse where it is below "
+        f"{rule.alpha:g}. MDE: the smallest true difference that would be found with "
+        f"{rule.power:.0%} chance"
     )
 
 
