@@ -1,5 +1,7 @@
 """A comparison as one HTML page that needs nothing else: no network, no script, light or dark."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -11,18 +13,23 @@ from align_cli.study.comparison import Comparison
 from align_cli.study.drawing import curves
 
 STYLE = Path(__file__).with_name("page.css")
+FEW = 6
+"""Verdicts that a reader takes in one by one."""
 
 
 def page(comparison: Comparison) -> str:
     """Question, verdicts, curves and tables first; then what they rest on."""
     question = escape(comparison.wanted.question)
+    # Few comparisons fit beside the curves; of many, half go under them.
+    equal = _at_equal_cost(comparison)
+    below, beside = (equal, "") if len(comparison.claims) > FEW // 2 else ("", equal)
     return "\n".join((
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{question}</title><style>{STYLE.read_text(encoding='utf-8')}</style></head><body>",
         f"<header><h1>{question}</h1>{_verdicts(comparison)}</header>",
-        f'<main><div class="top"><section>{_charts(comparison)}</section>',
-        f'<section class="right">{_results(comparison)}</section></div>',
+        f'<main><div class="top"><section>{_charts(comparison)}{below}</section>',
+        f'<section class="right">{_results(comparison)}{beside}</section></div>',
         _notes(comparison),
         _more(comparison),
         "</main>",
@@ -42,8 +49,27 @@ def _verdicts(comparison: Comparison) -> str:
         if ratio.axis == comparison.wanted.axis and ratio.ratio is not None
     ]
     lines = [f"<li>{tables.chip(v)}<span>{escape(text)}</span></li>" for v, text in said]
-    # Many cells: the table beside the curves has them all.
-    return f'<ul class="verdicts">{"".join(lines)}</ul>' if 0 < len(lines) <= 6 else ""
+    if len(lines) > FEW:
+        lines = _grouped(comparison, names)
+    return f'<ul class="verdicts">{"".join(lines)}</ul>' if lines else ""
+
+
+def _grouped(comparison: Comparison, names: Mapping[str, str]) -> list[str]:
+    """A line for each verdict, with the cells it is about; the tables have the numbers."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for claim in comparison.claims:
+        groups["after the last round", claim.verdict].append(names[claim.cell])
+    axis = comparison.wanted.axis
+    for ratio in comparison.ratios:
+        if ratio.axis == axis and ratio.ratio is not None:
+            text = f"{names[ratio.cell]} {ratio.ratio:.2f}\u00d7"
+            groups[f"{say.AXES[axis]} for equal accuracy", ratio.verdict].append(text)
+    baselines = dict.fromkeys(names[claim.baseline] for claim in comparison.claims)
+    against = f"<li>against {escape(', '.join(baselines))}</li>"
+    return [against] + [
+        f"<li>{tables.chip(verdict)}<span>{when}: {escape(', '.join(cells))}</span></li>"
+        for (when, verdict), cells in groups.items()
+    ]
 
 
 def _charts(comparison: Comparison) -> str:
@@ -76,12 +102,16 @@ def _results(comparison: Comparison) -> str:
     if comparison.claims:
         parts.append("<h2>Differences <small>after the last round</small></h2>")
         parts.append(tables.claims(comparison, comparison.claims))
+    return "".join(parts)
+
+
+def _at_equal_cost(comparison: Comparison) -> str:
     axis = comparison.wanted.axis
     here = [claim for claim in comparison.at_equal_cost if claim.axis == axis]
-    if here:
-        parts.append(f"<h2>At equal cost <small>in {say.AXES[axis]}</small></h2>")
-        parts.append(tables.claims(comparison, here))
-    return "".join(parts)
+    if not here:
+        return ""
+    title = f"<h2>At equal cost <small>in {say.AXES[axis]}</small></h2>"
+    return title + tables.claims(comparison, here)
 
 
 def _notes(comparison: Comparison) -> str:

@@ -86,10 +86,9 @@ def claims(comparison: Comparison, found: Sequence[Claim]) -> str:
     rows = []
     for claim in found:
         name = named(comparison, claim.cell)
-        if not one:
-            name += f' <span class="range">against {brief_of(comparison, claim.baseline)}</span>'
-        if claim.cost is not None:
-            name += f' <span class="range">at {say.short(claim.cost)}</span>'
+        about = [] if one else [f"against {brief_of(comparison, claim.baseline)}"]
+        about += [] if claim.cost is None else [f"at {say.short(claim.cost)}"]
+        name += f' <span class="range">{" ".join(about)}</span>' if about else ""
         rows.append([
             name,
             f'<span class="{claim.verdict}">{whisker(claim.effect, reach)}</span>',

@@ -53,8 +53,10 @@ def ratio_sentence(ratio: CostRatio, names: Mapping[str, str]) -> str:
         return f"{cell}: no cost at equal accuracy, since {ratio.reason}"
     among = "" if len(ratio.at) == len(ratio.seeds) else f" ({len(ratio.at)} seeds)"
     known = ratio_interval(ratio) if ratio.low is not None else f"({ratio.reason})"
+    doubt = ratio.verdict == "inconclusive"
+    lead = f"Whether {cell} is cheaper is inconclusive" if doubt else f"{cell} is {ratio.verdict}"
     return (
-        f"{cell} is {ratio.verdict}: {ratio.ratio:.2f} {known} times the {AXES[ratio.axis]} of "
+        f"{lead}: {ratio.ratio:.2f} {known} times the {AXES[ratio.axis]} of "
         f"{baseline} for an accuracy that both reach{among}; it gets as good as {baseline} ever "
         f"does in {ratio.reached} of {len(ratio.seeds)} seeds"
     )

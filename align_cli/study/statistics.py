@@ -41,6 +41,8 @@ class Estimate:
     """Of the group with fewest seeds; with 1 the interval is over items only."""
     seed_deviation: float | None
     """Standard deviation between seeds beyond what items and rest explain; None with one seed."""
+    tests: tuple[tuple[float, float], ...]
+    """(standard error, degrees of freedom) of every test that p is the largest of."""
 
 
 def estimate(values_SI: Array, *, level: float) -> Estimate:
@@ -80,15 +82,12 @@ def _combined(means_I: Array, groups: Sequence[Array], *, level: float) -> Estim
             terms += of_seed**2 / (n - 1) + rest**2 / ((n - 1) * (items - 1))
     freedom = min(variance**2 / terms, items - 1.0) if terms > 0 else items - 1.0
     value, error = float(means_I.mean()), sqrt(variance)
-    p = p_value(value, error, freedom)
-    half = float(stdtrit(freedom, 0.5 + level / 2)) * error
-    if seeds > 1:
-        seed_error, seed_freedom = _over_seeds(groups)
-        seed_p = p_value(value, seed_error, seed_freedom)
-        p = None if p is None or seed_p is None else max(p, seed_p)
-        seed_half = float(stdtrit(seed_freedom, 0.5 + level / 2)) * seed_error
-        if seed_half > half:
-            half, error, freedom = seed_half, seed_error, seed_freedom
+    tests = ((error, freedom), *([_over_seeds(groups)] if seeds > 1 else []))
+    p_values = [p_value(value, *test) for test in tests]
+    # Seeds whose means agree by chance have no spread of their own; items still have.
+    known = [p for p in p_values if p is not None]
+    halves = [(float(stdtrit(f, 0.5 + level / 2)) * e, e, f) for e, f in tests]
+    half, error, freedom = max(halves, key=lambda each: each[0])
     return Estimate(
         value=value,
         standard_error=error,
@@ -96,10 +95,11 @@ def _combined(means_I: Array, groups: Sequence[Array], *, level: float) -> Estim
         level=level,
         low=value - half,
         high=value + half,
-        p=p,
+        p=max(known) if p_values[0] is not None else None,
         items=items,
         seeds=seeds,
         seed_deviation=sqrt(between) if seeds > 1 else None,
+        tests=tests,
     )
 
 
@@ -129,13 +129,15 @@ def estimate_over_seeds(values_S: Array, *, level: float) -> Estimate:
     value = float(values_S.mean())
     if seeds == 1:
         return Estimate(value=value, standard_error=inf, freedom=0.0, level=level, low=-inf,
-                        high=inf, p=None, items=0, seeds=1, seed_deviation=None)  # fmt: skip
+                        high=inf, p=None, items=0, seeds=1, seed_deviation=None,
+                        tests=())  # fmt: skip
     deviation = float(values_S.std(ddof=1))
     error = deviation / sqrt(seeds)
     half = float(stdtrit(seeds - 1, 0.5 + level / 2)) * error
     return Estimate(value=value, standard_error=error, freedom=seeds - 1.0, level=level,
                     low=value - half, high=value + half, p=p_value(value, error, seeds - 1.0),
-                    items=0, seeds=seeds, seed_deviation=deviation)  # fmt: skip
+                    items=0, seeds=seeds, seed_deviation=deviation,
+                    tests=((error, seeds - 1.0),))  # fmt: skip
 
 
 def p_value(value: float, error: float, freedom: float) -> float | None:
@@ -198,37 +200,3 @@ def minimum_detectable_effect(
         middle = (low + high) / 2
         low, high = (middle, high) if found(middle) < power else (low, middle)
     return high * error
-
-
-def planned_effect(
-    items: int,
-    seeds: int,
-    *,
-    item_deviation: float,
-    seed_deviation: float,
-    rest_deviation: float,
-    comparisons: int = 1,
-    alpha: float = 0.05,
-    power: float = 0.8,
-) -> float | None:
-    """The minimum detectable effect of a paired study that has not been run.
-
-    Settings:
-        item_deviation: of an item's difference between two cells, mean over seeds.
-        rest_deviation: of an item's difference in one seed about that mean.
-        seed_deviation: of a seed's difference, beyond what items explain.
-        comparisons: how many differences are tested, for the correction over cells.
-    """
-    of_items, of_seeds = item_deviation**2 / items, seed_deviation**2 / seeds
-    of_rest = rest_deviation**2 / (items * seeds)
-    terms = of_items**2 / (items - 1)
-    if seeds > 1:
-        terms += of_seeds**2 / (seeds - 1)
-    freedom = min((of_items + of_seeds) ** 2 / terms, items - 1.0) if terms else items - 1.0
-    # As `estimate` does: over seeds and items, and over seeds alone; the blunter of the two tests.
-    tests = [(sqrt(of_items + of_seeds), freedom)]
-    if seeds > 1:
-        tests.append((sqrt(of_rest + of_seeds), seeds - 1.0))
-    found = [minimum_detectable_effect(e, f, alpha=alpha / comparisons, power=power)
-             for e, f in tests]  # fmt: skip
-    return max((each for each in found if each is not None), default=None)

@@ -178,15 +178,18 @@ def judged(claims: Sequence[Claim], rule: Rule) -> list[Claim]:
             p_corrected=p,
             comparisons=len(claims),
             verdict=verdict(claim.effect.value, p, rule.alpha),
-            mde=minimum_detectable_effect(
-                claim.effect.standard_error,
-                claim.effect.freedom,
-                alpha=rule.alpha / len(claims),
-                power=rule.power,
-            ),
+            mde=_mde(claim.effect, rule, len(claims)),
         )
         for claim, p in zip(claims, corrected, strict=True)
     ]
+
+
+def _mde(effect: Estimate, rule: Rule, comparisons: int) -> float | None:
+    """Of the blunter of the tests that p is the largest of."""
+    alpha = rule.alpha / comparisons
+    found = [minimum_detectable_effect(e, f, alpha=alpha, power=rule.power)
+             for e, f in effect.tests]  # fmt: skip
+    return max((each for each in found if each is not None), default=None)
 
 
 def verdict(effect: float, p_corrected: float | None, alpha: float) -> Verdict:
