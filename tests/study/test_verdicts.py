@@ -114,9 +114,11 @@ def test_items_without_a_judged_answer_are_dropped_in_all_runs_and_counted():
     last = b.runs[0].last
     scores = {**last.scores, "3": score("3", 0, unscored=4)}
     hurt = run("hurt", 0, [*b.runs[0].points[:-1], point_with(last, scores)])
+    first = point_with(hurt.points[0], {**hurt.points[0].scores, "4": score("4", 0, unscored=4)})
+    hurt = run("hurt", 0, [first, *hurt.points[1:]])
     found = compare(asked([a, Cell("a=y", (hurt, b.runs[1]))]))
-    assert (found.items, found.items_dropped) == (ITEMS - 1, 1)
-    assert found.claims[0].effect.items == ITEMS - 1
+    assert (found.items, found.items_dropped) == (ITEMS - 2, 2)
+    assert found.claims[0].effect.items == ITEMS - 2
 
 
 def test_a_metric_of_a_stratum_uses_its_prompts_alone():
@@ -202,6 +204,16 @@ def test_ratio_is_the_geometric_mean_over_seeds_with_its_t_interval():
                                                      math.exp(interval.high)))  # fmt: skip
     above = cost_ratio(b, a, metric, ["1", "2"], Rule(), "generated_tokens", target=0.5)
     assert [each.cell_cost for each in above.at] == pytest.approx([20, 30, 45])
+
+
+def test_costs_are_compared_where_both_get_and_not_beyond():
+    a = cell("a=x", {0: [(0.0, [0] * 10), (100.0, [4] * 10)]})
+    b = cell("a=y", {0: [(0.0, [0] * 10), (30.0, [3] * 10)]})
+    metric = metric_named("sampled_accuracy", [score("1", 2)])
+    [at] = cost_ratio(b, a, metric, ["1", "2"], Rule(), "generated_tokens").at
+    assert (at.target, at.cell_cost, at.baseline_cost) == pytest.approx((0.75, 30, 75))
+    found = cost_ratio(b, a, metric, ["1", "2"], Rule(), "generated_tokens", target=0.8)
+    assert (found.at, found.reached) == ((), 0)
 
 
 def test_what_never_improves_has_no_cost_at_equal_accuracy():
