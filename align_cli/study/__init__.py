@@ -1,1 +1,1 @@
-"""Studies: many runs that answer one question, and the statistics of the answer."""
+"""Studies: a question, its grid of runs, their execution and their comparison."""
