@@ -102,7 +102,7 @@ def _study(folder: Path, baseline: str | None) -> Wanted:
         chosen = _named(baseline, cells)
         baselines = {cell.name: chosen for cell in cells if cell.name != chosen}
     else:
-        baselines = _baselines(cells, comparison)
+        baselines = baselines_of(cells, comparison)
     return Wanted(
         question=str(plan.get("question") or folder.name),
         cells=tuple(cells),
@@ -140,7 +140,7 @@ def _missing(
     return [f"{name}: {', '.join(counted)} of {len(lines)} runs, left out"] if counted else []
 
 
-def _baselines(cells: Sequence[Cell], comparison: Mapping[str, Any]) -> dict[str, str]:
+def baselines_of(cells: Sequence[Cell], comparison: Mapping[str, Any]) -> dict[str, str]:
     """Each cell's baseline: the cell that differs by `against` alone; the first without a spec."""
     against: Mapping[str, str] = comparison.get("against") or {}
     wanted: Mapping[str, Sequence[str]] = comparison.get("cells") or {}

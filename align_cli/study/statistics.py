@@ -80,7 +80,10 @@ def _combined(means_I: Array, groups: Sequence[Array], *, level: float) -> Estim
         if spread > 0:
             variance += spread
             terms += of_seed**2 / (n - 1) + rest**2 / ((n - 1) * (items - 1))
-    freedom = min(variance**2 / terms, items - 1.0) if terms > 0 else items - 1.0
+    freedom = items - 1.0
+    if terms > 0:
+        # The subtraction may leave less freedom than the seeds alone have, which is not so.
+        freedom = min(max(variance**2 / terms, max(1.0, seeds - 1.0)), freedom)
     value, error = float(means_I.mean()), sqrt(variance)
     tests = ((error, freedom), *([_over_seeds(groups)] if seeds > 1 else []))
     p_values = [p_value(value, *test) for test in tests]

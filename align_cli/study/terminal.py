@@ -50,7 +50,7 @@ def _line(console: Console, text: str, style: str) -> None:
 
 def _table(title: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(columns[0], overflow="fold")
+    table.add_column(columns[0], overflow="fold", min_width=16)
     for name in columns[1:]:
         table.add_column(name, justify="right", no_wrap=True)
     return table

@@ -139,6 +139,18 @@ def test_seeds_that_agree_by_chance_leave_the_test_over_prompts():
     assert found.p == pytest.approx(stats.ttest_1samp(values.mean(axis=0), 0).pvalue)
 
 
+@given(st.lists(st.lists(st.sampled_from([-1.0, 0.0, 0.5]), min_size=6, max_size=6),
+                min_size=2, max_size=4))  # fmt: skip
+def test_freedom_lies_between_that_of_seeds_and_that_of_prompts(rows):
+    """A seed that undoes what another does leaves hardly any variance to take degrees from."""
+    values = np.array(rows)
+    both, *_ = estimate(values, level=0.95).tests
+    assert len(rows) - 1 <= both[1] <= 5
+    a, b = values[:1], values[1:]
+    both, *_ = difference_of_independent(a, b, level=0.95).tests
+    assert 1 <= both[1] <= 5
+
+
 def test_one_item_has_no_interval():
     with pytest.raises(AlignError, match="2 or more"):
         estimate(np.zeros((3, 1)), level=0.95)

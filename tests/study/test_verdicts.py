@@ -321,3 +321,21 @@ def test_correction_is_over_the_claims_of_one_kind():
 def test_an_axis_of_cost_that_is_none_is_refused():
     with pytest.raises(ConfigError, match="generated_tokens"):
         compare(asked(study({"a=x": (1.0, 1), "a=y": (1.0, 1)}), axis="tokens"))
+
+
+def test_each_cell_is_held_against_the_one_that_differs_by_the_spec_alone():
+    from align_cli.study.gather import baselines_of
+
+    cells = [
+        Cell(f"draws={d} verifier={v}", (), {"draws": d, "verifier": v})
+        for v in ("clean", "noisy")
+        for d in ("bo2", "bo16", "pace")
+    ]
+    spec = {"against": {"draws": "bo16"}}
+    assert baselines_of(cells, spec) == {
+        f"draws={d} verifier={v}": f"draws=bo16 verifier={v}"
+        for v in ("clean", "noisy") for d in ("bo2", "pace")
+    }  # fmt: skip
+    only = {**spec, "cells": {"draws": ["pace"], "verifier": ["noisy"]}}
+    assert baselines_of(cells, only) == {"draws=pace verifier=noisy": "draws=bo16 verifier=noisy"}
+    assert set(baselines_of(cells, {}).values()) == {"draws=bo2 verifier=clean"}
