@@ -53,7 +53,7 @@ def estimate(values_SI: Array, *, level: float) -> Estimate:
         over seeds   the t interval of the S seed means
 
     The first alone finds too much where few seeds differ a lot (in simulated null studies 8 % of
-    the time with 3 seeds and 13 % with 2, at alpha 5 %); the second alone knows nothing of the
+    the time with 3 seeds and 12 % with 2, at alpha 5 %); the second alone knows nothing of the
     luck of the prompts. With one seed it is the t interval over items. p is the larger of two.
     For a paired comparison give the differences of two tables.
     """
