@@ -109,6 +109,7 @@ HEAVY = ("torch", "transformers", "datasets", "wandb", "hydra", "omegaconf", "py
         ([], ()),
         (["--help"], ()),
         (["run", "--help"], ()),
+        (["compare", "--help"], ()),
         (["list"], ("hydra", "omegaconf")),
         (["list", "loss"], ("hydra", "omegaconf")),
         (["explain", "loss=dpo"], ("hydra", "omegaconf")),

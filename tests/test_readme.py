@@ -52,6 +52,7 @@ def place(tmp_path_factory):
             file.write_text(text)
             assert kind in ("python", "yaml")
     align(folder, "run", *SHORT, "name=NAME", "schedule.rounds=4")
+    align(folder, "run", *SHORT, "name=OTHER", "loss=ipo", "schedule.rounds=1")
     return folder
 
 

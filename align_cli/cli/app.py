@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from align_cli import __version__
-from align_cli.cli import catalogue, check, doctor, run, show
+from align_cli.cli import catalogue, check, compare, doctor, run, show
 from align_cli.cli.output import print_error
 from align_cli.errors import AlignError
 
@@ -69,6 +69,7 @@ app.command("check", context_settings=FORWARD)(check.check)
 app.command("list")(catalogue.list_choices)
 app.command("explain")(catalogue.explain)
 app.command("show")(show.show)
+app.command("compare")(compare.compare)
 app.command("sft", context_settings=FORWARD)(run.sft)
 app.command("eval", context_settings=FORWARD)(run.evaluate)
 app.command("doctor")(doctor.doctor)

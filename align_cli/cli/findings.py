@@ -19,7 +19,7 @@ from align_cli.errors import AlignError
 
 REQUIRED = (
     "torch", "transformers", "hydra-core", "omegaconf", "datasets", "accelerate", "safetensors",
-    "math-verify", "pyarrow", "numpy", "typer", "wandb",
+    "math-verify", "pyarrow", "numpy", "scipy", "typer", "wandb",
 )  # fmt: skip
 ENOUGH_BYTES = 2 * 1024**3
 """Below this a run of a small model may fill the disk."""

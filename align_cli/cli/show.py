@@ -16,7 +16,8 @@ def _runs(outputs: Path) -> list[str]:
     return sorted(each.parent.name for each in outputs.glob("[!.]*/config.yaml"))
 
 
-def _complete_run(incomplete: str) -> list[str]:
+def complete_run(incomplete: str) -> list[str]:
+    """Names of runs in ./outputs, for shells."""
     return [name for name in _runs(Path("outputs")) if name.startswith(incomplete)]
 
 
@@ -24,7 +25,7 @@ def show(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run's folder, or its name.", autocompletion=_complete_run
+            metavar="RUN", help="A run's folder, or its name.", autocompletion=complete_run
         ),
     ],
     prompt: Annotated[

@@ -54,6 +54,7 @@ REFUSED = [
     (["explain", "loss=dp"], "'dpo'"),
     (["explain", "los=dpo"], "'loss'"),
     (["show", "nothing"], "nothing"),
+    (["compare", "nothing"], "nothing"),
 ]
 
 

@@ -1,0 +1,1 @@
+"""Studies: a question, its grid of runs, their execution and their comparison."""
