@@ -17,8 +17,9 @@ from align_cli.train.fresh import NEEDS
 from align_cli.train.steps import numbers_after, train
 from align_cli.train.tokens import NEEDS_REFERENCE_MODEL
 
-NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "replay",
-                "replay_rounds", "checkpoint_every"}  # fmt: skip
+NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "train_from",
+                "extrapolation", "momentum", "restart", "replay", "replay_rounds",
+                "checkpoint_every"}  # fmt: skip
 """Settings of the plan that reach the trained weights only through its inputs, or not at all."""
 
 

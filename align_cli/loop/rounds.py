@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.extrapolation import extrapolated
 from align_cli.loop.known import score_known
 from align_cli.loop.pairing import pair_up
 from align_cli.loop.policies import start_policy, train_policy
@@ -15,6 +16,7 @@ from align_cli.loop.setup import opened
 from align_cli.loop.training_set import RoundData, training_set
 from align_cli.report.reporter import Reporter
 from align_cli.report.result import RunResult, read_result
+from align_cli.schedule.across_rounds import trained_from
 
 if TYPE_CHECKING:
     from align_cli.config.schema import RunConfig
@@ -24,6 +26,7 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
     """Carry a run to its end; started again with the same words it goes on where it stopped."""
     with opened(config, reporter, command="run") as loop:
         policies = [start_policy(loop)]
+        trained = [policies[0]]
         exam, exam_stage = held_out(loop)
         evaluate(loop, None, exam, exam_stage, policies[0], {})
         history: list[RoundData] = []
@@ -35,8 +38,11 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
             pairs = pair_up(loop, number, prompts, sampled)
             history.append(RoundData(number, {p.id: p for p in prompts}, sampled, pairs))
             chosen = training_set(loop, history)
-            known = score_known(loop, number, chosen, reference, policies[-1])
-            policies.append(train_policy(loop, number, chosen, known, reference, policies[-1]))
+            start = policies[trained_from(loop.plan, number)]
+            known = score_known(loop, number, chosen, reference, start)
+            trained.append(train_policy(loop, number, chosen, known, reference, start))
+            drawn = [data.sampled for data in history]
+            policies.append(extrapolated(loop, number, trained, drawn))
             against = {"reference": reference, "initial": policies[0]}
             evaluate(loop, number, exam, exam_stage, policies[-1], against)
     return read_result(run_folder_of(config))
