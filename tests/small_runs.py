@@ -78,9 +78,9 @@ def _child(outputs: Path, log: Path, kill_at: int | None, words: tuple[str, ...]
     move, write, step, advance = os.replace, Stage.write, Trail.step, Silent.advance
 
     def watched_move(source: Any, target: Any, **more: Any) -> None:
-        event("before-move")
+        event(f"before-move {target}")
         move(source, target, **more)
-        event("after-move")
+        event(f"after-move {target}")
 
     def watched_write(self: Any, shard: str, *more: Any) -> None:
         event(f"write {self.kind}")

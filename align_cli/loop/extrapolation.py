@@ -8,14 +8,13 @@ import torch
 
 from align_cli.errors import AlignError
 from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.plan_view import EXTRAPOLATED
 from align_cli.loop.sampling import Sampled
 from align_cli.rows import Judged
 from align_cli.schedule.across_rounds import extrapolation_weight, momentum_age
 from align_cli.store import fingerprint
 from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
-
-PLACE = "5_policy_extrapolated"
 
 
 def extrapolated(
@@ -54,8 +53,8 @@ def extrapolated(
     if scores is not None:
         told |= {"extrapolation/score": scores[-1], "extrapolation/restarted": float(age == 0)}
     loop.conclude(
-        PLACE,
-        {PLACE: stage},
+        EXTRAPOLATED,
+        {EXTRAPOLATED: stage},
         round_number=number,
         metrics={**stage.record.metrics, **told},
         inputs={"policy": after.content, "before": before.content},

@@ -27,6 +27,7 @@ STAGES = (
     "4_start",
     "4_mismatch",
     "5_policy",
+    "5_policy_extrapolated",
     "6_scores",
 )
 
