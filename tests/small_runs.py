@@ -44,8 +44,8 @@ def contents(outputs: Path) -> dict[str, str]:
     }
 
 
-def attempt(outputs: Path, log: Path, kill_at: int | None, words: Sequence[str] = ()) -> int:
-    """Run in a child that kills itself at its `kill_at`-th event; the child's exit code.
+def attempt(outputs: Path, log: Path, kill_at: int | str | None, words: Sequence[str] = ()) -> int:
+    """Exit code of a run in a child that kills itself: at its n-th event, or at one of a name.
 
     Events are moves of files (counted before and after), progress of engine and labels, and
     training steps, so kills fall into every stage and into writes. The child appends to `log`
@@ -60,7 +60,7 @@ def attempt(outputs: Path, log: Path, kill_at: int | None, words: Sequence[str] 
     return child.exitcode
 
 
-def _child(outputs: Path, log: Path, kill_at: int | None, words: tuple[str, ...]) -> None:
+def _child(outputs: Path, log: Path, kill_at: int | str | None, words: tuple[str, ...]) -> None:
     from align_cli.loop.trail import Trail
     from align_cli.report.reporter import Silent
     from align_cli.store.stage import Stage
@@ -72,7 +72,7 @@ def _child(outputs: Path, log: Path, kill_at: int | None, words: tuple[str, ...]
         count += 1
         with log.open("a") as stream:
             stream.write(f"{name}\n")
-        if count == kill_at:
+        if kill_at in (count, name):
             os.kill(os.getpid(), signal.SIGKILL)
 
     move, write, step, advance = os.replace, Stage.write, Trail.step, Silent.advance

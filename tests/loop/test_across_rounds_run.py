@@ -14,6 +14,7 @@ from align_cli.store.tables import read_rows
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 TINY = ("task.prompts_per_round=24", "task.heldout_prompts=8", "sampler.n=4")
 NESTEROV = (*TINY, "schedule=nesterov", "schedule.rounds=3", "schedule.learning_rate=2e-4")
+HALF = (*NESTEROV, "schedule.extrapolation=0.5")
 EXTRAPOLATED = "5_policy_extrapolated"
 
 
@@ -33,7 +34,7 @@ def weights(folder, place):
 
 @pytest.fixture(scope="module")
 def nesterov(tmp_path_factory):
-    return run_small(tmp_path_factory.mktemp("nesterov"), *NESTEROV, "schedule.extrapolation=0.5")
+    return run_small(tmp_path_factory.mktemp("nesterov"), *HALF)
 
 
 def test_an_extrapolation_of_nothing_is_plain_iterative_training(tmp_path):
@@ -81,29 +82,15 @@ def test_its_cost_is_counted(nesterov):
     assert line["backward_flops"] == 0
 
 
-def test_killed_before_or_after_its_record_it_ends_the_same(tmp_path):
-    words = (*NESTEROV, "schedule.rounds=2")
-    log = tmp_path / "log"
-    assert attempt(tmp_path / "straight", log, None, words) == 0
-    events = log.read_text().splitlines()
-    policy = (tmp_path / "straight/.store/policy").resolve()
-    [made] = [
-        stage.name
-        for stage in policy.iterdir()
-        if "weight" in json.loads((stage / "record.json").read_text())["made_from"]
-    ]
-    moments = [
-        place for place, event in enumerate(events, start=1)
-        if event.endswith(f"policy/{made}/record.json")
-    ]  # fmt: skip
-    assert len(moments) == 2, "one move, watched before and after"
-    for number, moment in enumerate(moments):
-        killed = tmp_path / f"killed_{number}"
-        assert attempt(killed, tmp_path / "other.log", moment, words) == -signal.SIGKILL
-        assert (killed / f".store/policy/{made}/model.safetensors").exists()
-        assert (killed / f".store/policy/{made}/record.json").exists() == bool(number)
-        assert attempt(killed, tmp_path / "other.log", None, words) == 0
-        assert contents(killed) == contents(tmp_path / "straight")
+def test_killed_between_its_weights_and_its_record_it_ends_the_same(nesterov, tmp_path):
+    made = (nesterov.folder / f"round_01/{EXTRAPOLATED}").resolve().name
+    moment = f"before-move {tmp_path}/.store/policy/{made}/record.json"
+    assert attempt(tmp_path, tmp_path / "log", moment, HALF) == -signal.SIGKILL
+    left = tmp_path / ".store/policy" / made
+    assert (left / "model.safetensors").exists()
+    assert not (left / "record.json").exists()
+    run_small(tmp_path, *HALF)
+    assert contents(tmp_path) == contents(nesterov.folder.parent)
 
 
 @pytest.mark.parametrize(("rate", "seed", "fell"), [("4e-3", 0, True), ("1e-5", 4, False)])
