@@ -37,14 +37,20 @@ def nesterov(tmp_path_factory):
     return run_small(tmp_path_factory.mktemp("nesterov"), *HALF)
 
 
-def test_an_extrapolation_of_nothing_is_plain_iterative_training(tmp_path):
-    words = (*TINY, "schedule.rounds=2")
-    run_small(tmp_path / "plain", *words)
+def test_an_extrapolation_of_nothing_is_plain_iterative_training(nesterov, tmp_path):
+    words = (*TINY, "schedule.rounds=2", "schedule.learning_rate=2e-4")
+    plain = run_small(tmp_path / "plain", *words)
     run_small(
         tmp_path / "zero", *words, "schedule=nesterov", "schedule.extrapolation=0.0",
         "schedule.momentum=nesterov", "schedule.restart=score_fell",
     )  # fmt: skip
     assert contents(tmp_path / "zero") == contents(tmp_path / "plain") != {}
+    # Until the first extrapolation there is nothing to tell apart: the work is shared.
+    first, second = (
+        [record(run.folder, f"round_{k:02d}/5_policy")["fingerprint"] for k in (0, 1)]
+        for run in (plain, nesterov)
+    )
+    assert first == second
 
 
 def test_it_goes_half_a_step_past_what_was_trained_and_not_in_the_first_round(nesterov):
