@@ -95,7 +95,7 @@ def _step_past(
         # In float32 at least: a step is small beside the weights that it lies between.
         wide = torch.promote_types(mine.dtype, torch.float32)
         step = mine.to(wide) - theirs.to(wide)
-        squares += float(step.double().square().sum())
+        squares += float(torch.linalg.vector_norm(step)) ** 2
         mine.copy_(mine.to(wide) + weight * step)
     model.save(stage.folder)
     return sqrt(squares)

@@ -66,8 +66,8 @@ def test_it_goes_half_a_step_past_what_was_trained_and_not_in_the_first_round(ne
         step = sum(float((after[k] - before[k]).double().square().sum()) for k in after) ** 0.5
         told = nesterov.rounds[number][EXTRAPOLATED]
         assert told["extrapolation/weight"] == 0.5
-        assert told["extrapolation/step_norm"] == pytest.approx(step, rel=1e-6)
-        assert told["extrapolation/past_norm"] == pytest.approx(step / 2, rel=1e-6)
+        assert told["extrapolation/step_norm"] == pytest.approx(step, rel=1e-5)
+        assert told["extrapolation/past_norm"] == pytest.approx(step / 2, rel=1e-5)
         assert step > 0
 
 
