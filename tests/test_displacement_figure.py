@@ -53,13 +53,16 @@ def test_the_table_has_mean_and_range_over_seeds_and_the_fall_at_a_margin(script
     for seed, fall in ((0, 0.5), (1, 1.5)):
         run_folder(tmp_path, "dpo", seed, fall)
     [_, _, line] = script.table(script.read(tmp_path)).splitlines()
-    loss, epochs, seeds, chosen, *_, at_one, at_two = [cell.strip() for cell in line.split("|")][
-        1:-1
-    ]
-    assert (loss, epochs, seeds) == ("dpo", "2", "2")
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    loss, seeds, chosen, _, margin, *_, at_one, at_two = cells
+    assert (loss, seeds) == ("dpo", "2")
     assert chosen == "-4.00 (-6.00 to -2.00)"
+    assert margin == "4.00 (4.00 to 4.00)"
     assert at_one == "-1.00 (-1.50 to -0.50)"
     assert at_two == "-2.00 (-3.00 to -1.00)"
+
+    last = script.accuracies(script.read(tmp_path)).splitlines()[-1]
+    assert last == "| dpo | 0.55 (0.50 to 0.60) |"
 
 
 def test_runs_of_one_loss_are_told_apart_by_what_differs(script, tmp_path):

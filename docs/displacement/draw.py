@@ -2,7 +2,7 @@
 
     python docs/displacement/draw.py outputs/displacement [figure.png]
 
-Reads the settings and `metrics.jsonl` of every finished run of the folder, prints the table of
+Reads the settings and `metrics.jsonl` of every finished run of the folder, prints the tables of
 docs/displacement.md, and draws the figure (matplotlib: the extra `figures`). Runs of one seed that
 differ in `schedule.epochs` alone are one training, looked at more than once.
 """
@@ -18,15 +18,15 @@ from typing import Any
 from omegaconf import OmegaConf
 
 CHOSEN, REJECTED = "train/chosen_logratio_nats", "train/rejected_logratio_nats"
-COLUMNS = {
-    "chosen [nats]": "after/chosen_logratio_nats",
-    "rejected [nats]": "after/rejected_logratio_nats",
+AFTER = {
+    "chosen": "after/chosen_logratio_nats",
+    "rejected": "after/rejected_logratio_nats",
+    "margin": "margin",
     "chosen fallen": "after/chosen_fallen_share",
-    "reward margin": "after/reward_margin",
-    "sampled": "eval/sampled_accuracy",
-    "greedy": "eval/greedy_accuracy",
-    "KL [nats]": "eval/kl_initial_nats",
+    "sampled accuracy": "eval/sampled_accuracy",
+    "KL to the start": "eval/kl_initial_nats",
 }
+"""{column: number after the last step}; `margin` is chosen minus rejected."""
 MARGINS_NATS = (1.0, 2.0)
 
 
@@ -98,32 +98,48 @@ def _run(folder: Path) -> Run | None:
             before = metrics["eval/sampled_accuracy"]
     if "eval/sampled_accuracy" not in after:
         return None
+    after["margin"] = after[AFTER["chosen"]] - after[AFTER["rejected"]]
     seed, epochs = settings.pop("seed"), settings.pop("schedule.epochs")
     return Run(loss, seed, epochs, settings, steps, after, before)
 
 
 def table(runs: Sequence[Run]) -> str:
-    """Markdown: mean (least to greatest over seeds), one line per loss and number of epochs."""
-    heads = [*COLUMNS, *(f"chosen at margin {m:g}" for m in MARGINS_NATS)]
-    lines = [f"| loss | epochs | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 3) + "|"]
-    groups: dict[tuple[str, int], list[Run]] = defaultdict(list)
-    for run in runs:
-        groups[run.loss, run.epochs].append(run)
-    for (loss, epochs), members in sorted(groups.items()):
-        cells = [_cell([run.after[metric] for run in members]) for metric in COLUMNS.values()]
-        cells += [_cell([run.chosen_at(margin) for run in members]) for margin in MARGINS_NATS]
-        lines.append(f"| {loss} | {epochs} | {len(members)} | {' | '.join(cells)} |")
+    """After the longest training: mean (least to greatest over seeds), a line per loss [nats]."""
+    longest = max(run.epochs for run in runs)
+    heads = [*AFTER, *(f"chosen at margin {margin:g}" for margin in MARGINS_NATS)]
+    lines = [f"| loss | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
+    for loss in _losses(runs):
+        mine = [run for run in runs if (run.loss, run.epochs) == (loss, longest)]
+        cells = [_cell([run.after[metric] for run in mine]) for metric in AFTER.values()]
+        cells += [_cell([run.chosen_at(margin) for run in mine]) for margin in MARGINS_NATS]
+        lines.append(f"| {loss} | {len(mine)} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def accuracies(runs: Sequence[Run]) -> str:
+    """Sampled accuracy by epochs: mean (least to greatest over seeds)."""
+    looks = sorted({run.epochs for run in runs})
+    lines = [f"| loss | {' | '.join(map(str, looks))} |", "|---" * (len(looks) + 1) + "|"]
+    for loss in _losses(runs):
+        cells = [
+            _cell([r.after[AFTER["sampled accuracy"]] for r in runs if (r.loss, r.epochs) == at])
+            for at in ((loss, look) for look in looks)
+        ]
+        lines.append(f"| {loss} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _losses(runs: Sequence[Run]) -> list[str]:
+    known = {loss: place for place, loss in enumerate(PAINT)}
+    return sorted({run.loss for run in runs}, key=lambda loss: (known.get(loss, len(known)), loss))
 
 
 def _cell(values: Sequence[float | None]) -> str:
     """A margin that some seed never reaches has no mean."""
     known = [value for value in values if value is not None]
-    if len(known) < len(values):
-        return f"- ({len(known)} of {len(values)} get there)"
-    digits = 0 if max(map(abs, known)) >= 100 else 2
-    low, high = min(known), max(known)
-    return f"{_mean(known):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    if len(known) < len(values) or not values:
+        return "-"
+    return f"{_mean(known):.2f} ({min(known):.2f} to {max(known):.2f})"
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -177,7 +193,10 @@ def _scores(axes: Any, runs: Sequence[Run], colour: str) -> None:
     for run in runs:
         by_epochs[run.epochs].append(run.after["eval/sampled_accuracy"])
     looks = sorted(by_epochs)
-    axes.plot(looks, [_mean(by_epochs[look]) for look in looks], marker="o", ms=4, color=colour)
+    # A line through one look alone would tell of a course that nobody has seen.
+    line = "-" if len(looks) > 2 else "none"
+    means = [_mean(by_epochs[look]) for look in looks]
+    axes.plot(looks, means, ls=line, marker="o", ms=4, color=colour)
     for look in looks:
         axes.vlines(look, min(by_epochs[look]), max(by_epochs[look]), color=colour, alpha=0.5)
 
@@ -198,6 +217,6 @@ def _label(axes: Any, title: str, across: str, up: str) -> None:
 
 if __name__ == "__main__":
     everything = read(Path(sys.argv[1]))
-    print(table(everything))
+    print(table(everything), accuracies(everything), sep="\n\n")
     if len(sys.argv) > 2:
         draw(everything, Path(sys.argv[2]))
