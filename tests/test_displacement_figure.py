@@ -49,7 +49,9 @@ def run_folder(outputs: Path, loss: str, seed: int, fall: float, beta: float = 0
     (here / "metrics.jsonl").write_text(text)
 
 
-def test_the_table_has_mean_and_range_over_seeds_and_the_fall_at_a_margin(script, tmp_path):
+def test_the_table_has_mean_and_range_over_seeds_and_the_fall_at_a_margin(
+    script: ModuleType, tmp_path: Path
+) -> None:
     for seed, fall in ((0, 0.5), (1, 1.5)):
         run_folder(tmp_path, "dpo", seed, fall)
     [_, _, line] = script.table(script.read(tmp_path)).splitlines()
@@ -65,7 +67,9 @@ def test_the_table_has_mean_and_range_over_seeds_and_the_fall_at_a_margin(script
     assert last == "| dpo | 0.55 (0.50 to 0.60) |"
 
 
-def test_runs_of_one_loss_are_told_apart_by_what_differs(script, tmp_path):
+def test_runs_of_one_loss_are_told_apart_by_what_differs(
+    script: ModuleType, tmp_path: Path
+) -> None:
     for beta in (0.1, 0.01):
         run_folder(tmp_path, "squaredpo", 0, 0.5, beta)
     assert {run.loss for run in script.read(tmp_path)} == {
@@ -74,7 +78,7 @@ def test_runs_of_one_loss_are_told_apart_by_what_differs(script, tmp_path):
     }
 
 
-def test_the_figure_is_drawn(script, tmp_path):
+def test_the_figure_is_drawn(script: ModuleType, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra `figures` is not installed")
     for seed in (0, 1):
         run_folder(tmp_path, "dpo", seed, 0.5)

@@ -19,7 +19,7 @@ ITERATIVE = plan(**settings("iterative"))
 
 
 @given(number=st.integers(0, 50))
-def test_where_a_round_starts(number: int):
+def test_where_a_round_starts(number: int) -> None:
     assert trained_from(ITERATIVE, number) == number
     assert trained_from(replace(ITERATIVE, train_from="initial"), number) == 0
     start = trained_from(EXTRAGRADIENT, number)
@@ -28,7 +28,7 @@ def test_where_a_round_starts(number: int):
 
 
 @given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=20))
-def test_momentum_ages_by_rounds_and_dies_with_a_fall(scores: list[float]):
+def test_momentum_ages_by_rounds_and_dies_with_a_fall(scores: list[float]) -> None:
     steady = replace(ITERATIVE, extrapolation=0.3)
     assert momentum_age(steady, scores) == len(scores) - 1
     age = momentum_age(replace(steady, restart="score_fell"), scores)
@@ -36,7 +36,7 @@ def test_momentum_ages_by_rounds_and_dies_with_a_fall(scores: list[float]):
     assert age == len(scores) - 1 - (falls[-1] if falls else 0)
 
 
-def test_the_two_sequences():
+def test_the_two_sequences() -> None:
     constant = replace(ITERATIVE, extrapolation=0.4)
     nesterov = replace(constant, extrapolation=1.0, momentum="nesterov")
     assert [extrapolation_weight(constant, age) for age in range(4)] == [0, 0.4, 0.4, 0.4]
@@ -54,13 +54,13 @@ def test_the_two_sequences():
         ({"extrapolation": 0.1}, "two ways to look ahead"),
     ],
 )
-def test_what_extragradient_cannot_be_joined_with(changed: dict[str, object], said: str):
+def test_what_extragradient_cannot_be_joined_with(changed: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         plan(**settings("extragradient", **changed))
     assert plan(**settings("extragradient", reference="every_m", reference_every=2))
 
 
-def test_a_restart_needs_answers_of_the_policies_it_watches():
+def test_a_restart_needs_answers_of_the_policies_it_watches() -> None:
     offline = {"draw_from": "initial", "restart": "score_fell"}
     with pytest.raises(ConfigError, match="none of them draws"):
         plan(**settings("iterative", extrapolation=0.3, **offline))
@@ -100,7 +100,7 @@ def regret(theta: Tensor) -> float:
     return float((moved - moved.mean()).norm())
 
 
-def test_on_a_three_cycle_extragradient_settles_where_plain_rounds_circle():
+def test_on_a_three_cycle_extragradient_settles_where_plain_rounds_circle() -> None:
     plain = rounds_of(ITERATIVE, INITIAL, imitate_winner, 2000)
     ahead = rounds_of(EXTRAGRADIENT, INITIAL, imitate_winner, 2000)
     assert regret(ahead[-1]) < 1e-12
@@ -118,7 +118,7 @@ def proximal(start: Tensor, _: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("weight", "momentum"), [(0.5, "constant"), (1.0, "nesterov")])
-def test_extrapolated_rounds_get_further_along_a_flat_valley(weight: float, momentum: str):
+def test_extrapolated_rounds_get_further_along_a_flat_valley(weight: float, momentum: str) -> None:
     faster = plan(**settings("nesterov", extrapolation=weight, momentum=momentum))
     ones = torch.ones(2, dtype=torch.float64)
     plain = rounds_of(ITERATIVE, ones, proximal, 60)[-1].norm()
