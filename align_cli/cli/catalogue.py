@@ -56,6 +56,7 @@ def _as_dict(explanation: "Explanation") -> dict[str, Any]:
         "target": explanation.target,
         "needs": list(explanation.needs),
         "docstring": explanation.docstring,
+        "divergence": _divergence(explanation),
         "settings": [
             {
                 "name": row.name,
@@ -70,6 +71,15 @@ def _as_dict(explanation: "Explanation") -> dict[str, Any]:
     }
 
 
+def _divergence(explanation: "Explanation") -> str | None:
+    """What the divergence of the choice's link promises, computed."""
+    if explanation.choice.group != "loss":
+        return None
+    from align_cli.cli.divergence import promised
+
+    return promised({row.name: row.value for row in explanation.settings})
+
+
 def _print(explanation: "Explanation") -> None:
     choice, out = explanation.choice, results()
     out.print(f"{choice.group}={choice.name}", style="bold", markup=False)
@@ -81,6 +91,8 @@ def _print(explanation: "Explanation") -> None:
     for group, chosen in choice.sets.items():
         out.print(f"sets {group}={chosen}, unless {group}=... is given", markup=False)
     out.print(f"\n{explanation.docstring}", markup=False, soft_wrap=True)
+    if divergence := _divergence(explanation):
+        out.print(f"\ndivergence {divergence}", markup=False, soft_wrap=True)
     if explanation.target:
         out.print(f"\nfunction {explanation.target}", markup=False, soft_wrap=True)
         out.print(f"asks for {', '.join(explanation.needs) or 'nothing'}\n", markup=False)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from align_cli.cli.divergence import promised
 from align_cli.cli.output import plain
 from align_cli.config.build import Binding
 from align_cli.config.schema import Frozen
@@ -47,6 +48,7 @@ def protocol(config: Frozen) -> list[tuple[str, str]]:
         ("ties", _ties(parts["pairing"])),
         ("unscored", f"never trained on; above {_unscored(parts)} of a round the run stops"),
         ("loss", described(loss)),
+        *(("divergence", text) for text in [promised(loss.settings)] if text),
         ("formula", formula(loss)),
         ("log-probs", f"{_reduction(loss)}; the loss is the mean over a batch's {loss.unit}"),
         ("reference", _reference(loss, schedule)),

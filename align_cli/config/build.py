@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from align_cli.config.kinds import Mismatch
+from align_cli.config.named import allow_named
 from align_cli.config.nearest import listed, meant
 from align_cli.config.offers import LOOP_SETTINGS, OFFERS
 from align_cli.config.signature import COMPUTED, Setting, Signature, signature_of
@@ -84,6 +85,7 @@ def bind(
                 f"{group}.{name}: {choice!r} ({target}) has no such setting"
                 f"{meant(str(name), wanted)}; it has: {listed(wanted)}"
             )
+    allow_named(values, group, plugins)
     fitted = {name: _fit(group, choice, wanted[name], values) for name in wanted}
     given = {name: value for name, value in fitted.items() if value is not COMPUTED}
     return Binding(

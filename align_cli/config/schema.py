@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from omegaconf import OmegaConf
 
 from align_cli.config.build import Binding, bind
+from align_cli.config.named import couples_examples
 from align_cli.config.nearest import listed, meant
 from align_cli.config.presets import SETTABLE
 from align_cli.config.roots import SCALARS, Root, RunRoot, SftRoot, groups_of
@@ -134,6 +135,16 @@ class RunConfig(Frozen):
 
     root: ClassVar[type[Root]] = RunRoot
     schema_name: ClassVar[str] = "schema"
+
+    def _check(self) -> None:
+        super()._check()
+        loss, schedule = self.bindings["loss"], self.bindings["schedule"].settings
+        batch, micro = schedule.get("batch_size"), schedule.get("micro_batch_size")
+        if micro != batch and couples_examples(loss.target):
+            raise ConfigError(
+                f"schedule.micro_batch_size: got {micro}, but under loss={loss.choice} the loss of "
+                f"one depends on the others of its batch; wanted schedule.batch_size, {batch}"
+            )
 
     def parts_of_name(self) -> tuple[str, ...]:
         """Task, policy, sampler and loss."""

@@ -44,7 +44,12 @@ class Part:
     def made_from(self) -> dict[str, Any]:
         """Name, settings and code: a change in any of them makes other work."""
         facts = {"target": self.target, "settings": dict(self.settings)}
-        return {**facts, "code": fingerprint.of_code(self.target)}
+        named = {
+            name: fingerprint.of_code(value)
+            for name, value in self.settings.items()
+            if name.endswith("_target") and value is not None
+        }
+        return {**facts, "code": fingerprint.of_code(self.target), **named}
 
 
 @dataclass

@@ -10,7 +10,8 @@ from align_cli.loss.reduction import log_probs, log_ratios, of_sum
 from align_cli.loss.settings import Beta
 
 COUPLES_PAIRS = True
-"""A pair's loss depends on the others that are computed with it."""
+"""A pair's loss depends on the others that are computed with it; a run holds
+schedule.micro_batch_size to schedule.batch_size for such a loss."""
 
 
 def aot(
@@ -28,8 +29,9 @@ def aot(
         answers  d_i = sorted_i(u_chosen) - sorted_i(u_rejected), u = log(policy / reference)
         loss = -(1-e) log sigmoid(beta d_i) - e log sigmoid(-beta d_i)
 
-    **Couples pairs**: it is sorted within what is computed at once, so the loss depends on
-    schedule.micro_batch_size; make it equal to schedule.batch_size. `loss_B` is in sorted order.
+    **Couples pairs**: it is sorted within what is computed at once, a batch, so the loss depends on
+    schedule.batch_size (an epoch's last batch may be smaller). Each d_i stands at the pair that
+    its first term is of.
 
     Settings:
         beta: inverse temperature of the leash.
@@ -46,7 +48,9 @@ def aot(
         upper_B = chosen_B - rejected_B
         chosen_B, rejected_B = log_probs(ref_pairs, of_sum)
         lower_B = (chosen_B - rejected_B).detach()
-    margin_B = beta * (torch.sort(upper_B).values - torch.sort(lower_B).values)
+    upper = torch.sort(upper_B)
+    sorted_B = beta * (upper.values - torch.sort(lower_B).values)
+    margin_B = torch.empty_like(sorted_B).scatter(0, upper.indices, sorted_B)
     loss_B = -(1 - label_smoothing) * logsigmoid(margin_B)
     if label_smoothing:
         loss_B = loss_B - label_smoothing * logsigmoid(-margin_B)

@@ -33,8 +33,9 @@ prints its settings with ranges and units. This page is made by
 `python -m align_cli.loss.document > docs/losses.md`.
 
 Letters: `lw`, `ll` are log-probs of the chosen and the rejected answer under the policy, summed
-over tokens [nats]; `rw`, `rl` the reference's; `uw = lw - rw`, `ul = ll - rl`; `nw`, `nl` tokens;
-`d` the score difference. `detach` passes no gradient, `sort` sorts over the batch,
+over tokens [nats]; `rw`, `rl` the reference's; `pw`, `pl` those of the policy that entered the
+round; `uw = lw - rw`, `ul = ll - rl`; `nw`, `nl` tokens; `d` the score difference. `detach` passes
+no gradient, `sort` and `batch_mean` are over the batch, `clip(x, c)` holds x between -c and c,
 `odds(l) = l - log(1 - exp(l))`, and `madpo_weight` is q of `loss=madpo`. Of single tokens: `t` is
 the place from 0, `uwt`, `ult` the log-ratios, `kwt`, `klt` the KLs(reference || policy), `aw`, `al`
 the reference's activations, `shared` the tokens both answers begin with, `sum` over an answer's
@@ -68,6 +69,9 @@ group of a right and a wrong answer.
 """
 LINKS = """
 ## Links
+
+`loss.link=user loss.f_target=PACKAGE.MODULE.FUNCTION plugins=[PACKAGE]` takes an f of your own, a
+torch function of t > 0; `align check` then shows its two properties.
 
 Of the divergence D_f = E_reference[f(policy / reference)]. DPO-inducing: f'(t) falls without end
 as t goes to 0. Displacement-resistant, as a necessary condition: f is least at 1 or above. Both
@@ -105,9 +109,8 @@ def at_start(loss: Component) -> tuple[float, str]:
     pairs = PairLogps(sides[0], sides[1], length_B, length_B)
     reference = PairLogps(sides[0].detach(), sides[1].detach(), length_B, length_B)
     labels = PairLabels(*torch.tensor([[1.0], [1.0], [0.0]], dtype=torch.float64))
-    loss_B = loss(
-        pairs=pairs, ref_pairs=reference, pair_labels=labels, **_by_token(sides), **_fresh()
-    ).loss_B
+    offered = {"ref_pairs": reference, "start_pairs": reference, "pair_labels": labels}
+    loss_B = loss(pairs=pairs, **offered, **_by_token(sides), **_fresh()).loss_B
     (gradient,) = torch.autograd.grad(loss_B.sum(), sides)
     return float(loss_B.detach()), _signs(gradient[:, 0])
 

@@ -15,10 +15,12 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from align_cli.loss.parts import Part
+from align_cli.loss.user_link import user
 
 LinkName = Literal[
-    "reverse_kl", "forward_kl", "jensen_shannon", "alpha", "chi_squared", "chi_po", "squared"
-]
+    "reverse_kl", "forward_kl", "jensen_shannon", "alpha", "chi_squared", "chi_po", "squared",
+    "user",
+]  # fmt: skip
 
 
 def reverse_kl(log_ratio_B: Tensor) -> Tensor:
@@ -62,7 +64,7 @@ def chi_squared(log_ratio_B: Tensor, *, exponent_clip: float | None = None) -> T
 def chi_po(log_ratio_B: Tensor, *, exponent_clip: float | None = None) -> Tensor:
     """f(t) = (t-1)^2 / 2 + t log t: score exp(l) + l, slope 1 + exp(l).
 
-    Source: Huang et al. 2024, arXiv:2407.13399; the paper's clip of the margin is not part of it.
+    Source: Huang et al. 2024, arXiv:2407.13399; its clip of the margin is `margin_clip`.
     """
     return bounded_exp(log_ratio_B, exponent_clip) + log_ratio_B
 
@@ -94,4 +96,5 @@ LINKS: Final[Mapping[str, Part]] = {
     "chi_squared": chi_squared,
     "chi_po": chi_po,
     "squared": squared,
+    "user": user,
 }

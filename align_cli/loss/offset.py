@@ -28,7 +28,7 @@ def chosen_fall(
 ) -> Tensor:
     """beta k max(0, -u_chosen): a chosen answer below the reference costs extra. DPO-Positive.
 
-    Source: Pal et al. 2024, arXiv:2402.13228, eq. 3; **reconstruction**.
+    Source: Pal et al. 2024, arXiv:2402.13228.
     """
     fall_B = wide(ref_pairs.chosen_B.detach()) - wide(pairs.chosen_B)
     return beta * fall_penalty * relu(fall_B)
@@ -37,7 +37,8 @@ def chosen_fall(
 def reference_floor(pairs: PairLogps, ref_pairs: PairLogps, *, beta: float) -> Tensor:
     """beta max(0, ref_rejected - ref_chosen): a reference that prefers the rejected is not obeyed.
 
-    It counts as indifferent there. Source: arXiv:2602.11902 (one of two methods called HyPO).
+    It counts as indifferent there.
+    Source: Yuan et al. 2026, arXiv:2602.11902 (one of two methods called HyPO).
     """
     gap_B = wide(ref_pairs.chosen_B.detach()) - wide(ref_pairs.rejected_B.detach())
     # With u = l - r: beta (l_w - l_l - max(0, gap)) = beta (u_w - u_l) - beta max(0, -gap).

@@ -1,7 +1,9 @@
 """Outer functions: what a margin z between implicit rewards costs.
 
 z = beta (s(l_chosen) - s(l_rejected)) less any offset, without unit; a convex decreasing function
-of it makes a member of GPO (Tang et al. 2024, arXiv:2402.05749).
+of it makes a member of GPO (Tang et al. 2024, arXiv:2402.05749), whose Table 1 has DPO's, SLiC's
+and IPO's; that its others are exponential, truncated_quadratic and savage as here is a
+**reconstruction**.
 """
 
 import math

@@ -20,11 +20,16 @@ def of_sum(value_B: Tensor, length_B: Tensor) -> Tensor:
 
 def per_token(value_B: Tensor, length_B: Tensor) -> Tensor:
     """Divided by the number of completion tokens [nats/token]: length gives no advantage."""
+    return over_tokens(value_B, length_B, "reduction=per_token")
+
+
+def over_tokens(value_B: Tensor, length_B: Tensor, part: str) -> Tensor:
+    """The mean over tokens that the part of a loss named `part` asks for."""
     if bool((length_B < 1).any()):
         empty = [place for place, length in enumerate(length_B.tolist()) if length < 1]
         raise RowError(
-            f"loss.reduction=per_token: pairs {empty} of the batch have an empty completion; "
-            "a mean over no tokens is not a number. Drop them, or use loss.reduction=sum"
+            f"loss.{part}: pairs {empty} of the batch have an empty completion; a mean over no "
+            f"tokens is not a number. Drop them, or choose another loss.{part.partition('=')[0]}"
         )
     return value_B / length_B
 

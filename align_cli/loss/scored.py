@@ -7,9 +7,20 @@ from align_cli.loss.links import LINKS, LinkName
 from align_cli.loss.outer import OUTERS, OuterName
 from align_cli.loss.parts import Assembly
 from align_cli.loss.reduction import REDUCTIONS, ReductionName, log_ratios, wide
-from align_cli.loss.regularisers import NLLS, NllName
+from align_cli.loss.regularisers import REGULARISERS, RegulariserName
 from align_cli.loss.scores import SCORES, ScoreName
-from align_cli.loss.settings import Beta, Clip, Scale, Smoothing, Weight
+from align_cli.loss.settings import (
+    Alpha,
+    Beta,
+    Clip,
+    Nats,
+    Scale,
+    Smoothing,
+    Target,
+    ValueAnswers,
+    ValueSign,
+    Weight,
+)
 
 
 def scored(
@@ -22,7 +33,7 @@ def scored(
     link: LinkName = "reverse_kl",
     reduction: ReductionName = "sum",
     outer: OuterName = "logistic",
-    regulariser: NllName = "none",
+    regulariser: RegulariserName = "none",
     score_scale: Scale = None,
     objective_weight: Annotated[float | None, "(0, 1]", "1"] = None,
     weight_min: Annotated[float | None, "[0, 1)", "1"] = None,
@@ -31,10 +42,14 @@ def scored(
     weight_centre: Annotated[float | None, ">= 0", "log-odds"] = None,
     label_smoothing: Smoothing = None,
     exponent_clip: Clip = None,
-    alpha: Annotated[float | None, "(0, 1]", "1"] = None,
-    target_margin: Annotated[float | None, ">= 0", "1"] = None,
+    alpha: Alpha = None,
+    f_target: str | None = None,
+    target_margin: Target = None,
     modulation_tau: Annotated[float | None, "(0, 1]", "1"] = None,
     regulariser_weight: Weight = None,
+    calibration_nats: Nats = None,
+    value_sign: ValueSign = None,
+    value_answers: ValueAnswers = None,
 ) -> PairLoss:
     """Make the implicit rewards differ as the judge's scores do.
 
@@ -52,7 +67,7 @@ def scored(
         geometric_label     phi((2p - 1) z)                   soft-label DPO (logistic)
         adaptive_weight     q(k d) phi(z)                     MADPO (logistic)
 
-    link, reduction and outer are those of `pairwise`; a regulariser is none, nll or nll_per_token.
+    link, reduction, outer and regulariser are those of `pairwise`.
 
     Settings (one that no chosen part reads is refused; null is: not given):
         beta: inverse temperature of the leash.
@@ -60,8 +75,8 @@ def scored(
         objective_weight: v of scores=other_objective, the weight of the objective of the pairs.
         weight_min, weight_max, weight_slope, weight_centre: of scores=adaptive_weight, the bounds
             of its factor c, how fast it falls, and the log-odds at which it is 1.
-        label_smoothing, exponent_clip, alpha, target_margin, modulation_tau: as in `pairwise`.
-        regulariser_weight: c of a regulariser, -c log policy(chosen).
+        label_smoothing, exponent_clip, alpha, f_target, target_margin, modulation_tau,
+            regulariser_weight, calibration_nats, value_sign, value_answers: as in `pairwise`.
     """
     parts = Assembly(
         beta=beta,
@@ -74,15 +89,19 @@ def scored(
         label_smoothing=label_smoothing,
         exponent_clip=exponent_clip,
         alpha=alpha,
+        f_target=f_target,
         target_margin=target_margin,
         modulation_tau=modulation_tau,
         regulariser_weight=regulariser_weight,
+        calibration_nats=calibration_nats,
+        value_sign=value_sign,
+        value_answers=value_answers,
     )
     informed = parts.part("scores", scores, SCORES)
     score = parts.part("link", link, LINKS)
     reduce = parts.part("reduction", reduction, REDUCTIONS)
     phi = parts.part("outer", outer, OUTERS)
-    regularised = parts.part("regulariser", regulariser, NLLS)
+    regularised = parts.part("regulariser", regulariser, REGULARISERS)
     parts.close("beta")
     chosen_ratio_B, rejected_ratio_B = log_ratios(pairs, ref_pairs, reduce)
     chosen_reward_B = beta * score(chosen_ratio_B)

@@ -25,7 +25,7 @@ def offset(outer: Outer, margin_B: Tensor, score_B: Tensor, *, score_scale: floa
 def log_offset(outer: Outer, margin_B: Tensor, score_B: Tensor, *, score_scale: float) -> Tensor:
     """phi(z - k log d): the same, less so the larger d is. ODPO.
 
-    Source: Amini et al. 2024, arXiv:2402.10571; **reconstruction**.
+    Source: Amini et al. 2024, arXiv:2402.10571, and its authors' code.
     """
     if bool((score_B <= 0).any()):
         bad = [place for place, score in enumerate(score_B.tolist()) if score <= 0]
@@ -90,7 +90,7 @@ def adaptive_weight(
         h = k d,  c(h) = min + (max - min) / (1 + (max-1)/(1-min) exp(slope (|h| - centre)))
         q = sigmoid(c h) / sigmoid(h) where h > -centre, else 1
 
-    Source: arXiv:2510.05342 and its author's code.
+    Source: Rho 2025, arXiv:2510.05342, and its author's code.
     """
     log_odds_B = score_scale * score_B
     odds = (weight_max - 1) / (1 - weight_min)

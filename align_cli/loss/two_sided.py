@@ -10,8 +10,8 @@ from torch.nn.functional import logsigmoid
 from align_cli.batches import PairLogps, PairLoss
 from align_cli.loss.parts import Assembly, Part
 from align_cli.loss.reduction import log_ratios, of_sum
-from align_cli.loss.regularisers import NLLS
-from align_cli.loss.settings import Beta, Weight
+from align_cli.loss.regularisers import REGULARISERS, RegulariserName
+from align_cli.loss.settings import Beta, Nats, ValueAnswers, ValueSign, Weight
 
 
 def nca(chosen_B: Tensor, rejected_B: Tensor) -> Tensor:
@@ -70,8 +70,11 @@ def two_sided(
     *,
     beta: Beta,
     sides: Literal["nca", "bco", "sppo_hard", "apo_zero", "apo_down"],
-    regulariser: Literal["none", "nll", "nll_per_token"] = "none",
+    regulariser: RegulariserName = "none",
     regulariser_weight: Weight = None,
+    calibration_nats: Nats = None,
+    value_sign: ValueSign = None,
+    value_answers: ValueAnswers = None,
 ) -> PairLoss:
     """Give the chosen answer a positive implicit reward and the rejected one a negative.
 
@@ -89,12 +92,19 @@ def two_sided(
 
     Settings (one that no chosen part reads is refused; null is: not given):
         beta: inverse temperature of the leash.
-        regulariser: none | nll -c log policy of the chosen | nll_per_token over its tokens.
+        regulariser: as in `pairwise`.
         regulariser_weight: c.
+        calibration_nats, value_sign, value_answers: as in `pairwise`.
     """
-    parts = Assembly(beta=beta, regulariser_weight=regulariser_weight)
+    parts = Assembly(
+        beta=beta,
+        regulariser_weight=regulariser_weight,
+        calibration_nats=calibration_nats,
+        value_sign=value_sign,
+        value_answers=value_answers,
+    )
     judged = parts.part("sides", sides, SIDES)
-    regularised = parts.part("regulariser", regulariser, NLLS)
+    regularised = parts.part("regulariser", regulariser, REGULARISERS)
     parts.close("beta")
     chosen_ratio_B, rejected_ratio_B = log_ratios(pairs, ref_pairs, of_sum)
     chosen_reward_B, rejected_reward_B = beta * chosen_ratio_B, beta * rejected_ratio_B

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from align_cli.batches import PairLogps
 from align_cli.loss.parts import Part
-from align_cli.loss.reduction import per_token, wide
+from align_cli.loss.reduction import over_tokens, wide
 
 WeightName = Literal["none", "policy_probability"]
 
@@ -24,8 +24,9 @@ def policy_probability(loss_B: Tensor, pairs: PairLogps) -> Tensor:
     Source: Zhou et al. 2024, arXiv:2406.11827, eq. 2, without its alignment of the weights, which
     needs the policy's whole distribution at every token.
     """
-    chosen_B = per_token(wide(pairs.chosen_B.detach()), pairs.chosen_len_B)
-    rejected_B = per_token(wide(pairs.rejected_B.detach()), pairs.rejected_len_B)
+    part = "weight=policy_probability"
+    chosen_B = over_tokens(wide(pairs.chosen_B.detach()), pairs.chosen_len_B, part)
+    rejected_B = over_tokens(wide(pairs.rejected_B.detach()), pairs.rejected_len_B, part)
     # A probability is at most 1, so the clamp only guards what is no log-prob.
     return loss_B * torch.exp((chosen_B + rejected_B).clamp(max=0))
 

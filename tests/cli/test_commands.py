@@ -103,6 +103,11 @@ def test_explain_shows_formula_source_and_settings(monkeypatch: pytest.MonkeyPat
     text = runner.invoke(app, ["explain", "loss=dpo"]).stdout
     for said in ("2305.18290", "log sigmoid", "loss.beta", "> 0", "1/nat", "0.1"):
         assert said in text
+    assert "reverse_kl, f(t) = t log t: DPO-inducing; f is least at 0.3679, so it cannot" in text
+    chi = json.loads(runner.invoke(app, ["explain", "loss=chi_po", "--json"]).stdout)
+    assert "f is least at 0.5671" in chi["divergence"]
+    simpo = json.loads(runner.invoke(app, ["explain", "loss=simpo", "--json"]).stdout)
+    assert simpo["divergence"] is None
     as_json = json.loads(runner.invoke(app, ["explain", "verifier=exact", "--json"]).stdout)
     settings = {row["name"]: row for row in as_json["settings"]}
     assert settings["max_unscored"]["range"] == "[0, 1]"
@@ -116,6 +121,10 @@ def test_check_prints_the_protocol() -> None:
     as_json = json.loads(runner.invoke(app, ["check", "loss.beta=0.3", "--json"]).stdout)
     assert as_json["settings"]["loss.beta"] == 0.3
     assert as_json["protocol"]["reference"] == "previous"
+    assert "DPO-inducing" in as_json["protocol"]["divergence"]
+    forward = ["loss=alpha_dpo", "loss.link=forward_kl", "loss.alpha=null", "--json"]
+    said = json.loads(runner.invoke(app, ["check", *forward]).stdout)["protocol"]["divergence"]
+    assert said.startswith("forward_kl, f(t) = -log t: DPO-inducing; f is least nowhere")
     several = runner.invoke(app, ["check", "-m", "seed=1,2", "--json"])
     assert [each["settings"]["seed"] for each in json.loads(several.stdout)] == [1, 2]
 

@@ -41,7 +41,8 @@ def needs_of(name: str) -> set[str]:
     return {each.name for each in parameters if each.kind is not each.KEYWORD_ONLY}
 
 
-NAMES = [name for name in ALL if needs_of(name) <= {"pairs", "ref_pairs", "pair_labels"}]
+WHOLE = {"pairs", "ref_pairs", "start_pairs", "pair_labels"}
+NAMES = [name for name in ALL if needs_of(name) <= WHOLE]
 """Losses on pairs of whole answers; token_presets and group_presets hold the others."""
 
 
@@ -59,12 +60,16 @@ def batch(
     *,
     lengths: tuple[Any, Any] = (20, 23),
     margin: Tensor | None = None,
+    start: tuple[Tensor, Tensor] | None = None,
 ) -> Data:
     """What the loop offers a loss."""
     sides = [torch.as_tensor(one).expand(chosen.shape).clone() for one in lengths]
     return {
         "pairs": PairLogps(chosen, rejected, *sides),
         "ref_pairs": PairLogps(ref_chosen, ref_rejected, *sides),
+        "start_pairs": PairLogps(*start, *sides)
+        if start
+        else PairLogps(ref_chosen, ref_rejected, *sides),
         "pair_labels": scores(torch.ones_like(chosen.float()) if margin is None else margin),
     }
 
@@ -85,7 +90,9 @@ def random_batch(seed: int, size: int = 16, dtype: torch.dtype = torch.float64) 
     policy = [-length * uniform(0.05, 0.6) for length in lengths]
     reference = [side + uniform(-2, 2) for side in policy]
     margin = uniform(0.1, 3)
-    return batch(*policy, *reference, lengths=(lengths[0], lengths[1]), margin=margin)
+    start = (policy[0] + uniform(-1, 1), policy[1] + uniform(-1, 1))
+    both = (lengths[0], lengths[1])
+    return batch(*policy, *reference, lengths=both, margin=margin, start=start)
 
 
 def formula_of(name: str) -> str:
@@ -103,6 +110,7 @@ def formula_value(name: str, data: Data, **overrides: Any) -> Tensor:
         "lw": pairs.chosen_B, "ll": pairs.rejected_B,
         "rw": reference.chosen_B, "rl": reference.rejected_B,
         "uw": pairs.chosen_B - reference.chosen_B, "ul": pairs.rejected_B - reference.rejected_B,
+        "pw": data["start_pairs"].chosen_B, "pl": data["start_pairs"].rejected_B,
         "nw": pairs.chosen_len_B, "nl": pairs.rejected_len_B, "d": data["pair_labels"].margin_B,
         **(settings_of(name) | overrides),
         **WORDS,
@@ -137,4 +145,6 @@ WORDS: dict[str, Callable[..., Any]] = {
     "odds": lambda x: torch.log(torch.exp(x) / (1 - torch.exp(x))),
     "sort": lambda x: torch.sort(x).values,
     "detach": lambda x: x.detach(),
+    "batch_mean": lambda x: x.mean(),
+    "clip": lambda x, bound: torch.where(x.abs() > bound, bound * x.sign(), x),
 }

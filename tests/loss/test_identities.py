@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from presets import Data, batch, call, random_batch, scores, settings_of
 from torch import Tensor
 
-from align_cli.loss.divergences import ALPHA, DIVERGENCES, properties
+from align_cli.loss.divergences import ALPHA, DIVERGENCES, log, properties
 from align_cli.loss.document import document
 from align_cli.loss.links import LINKS
 
@@ -123,7 +123,7 @@ def test_what_is_switched_off_leaves_the_simpler_loss():
     ):
         close(call(name, data, **off).loss_B, dpo(data))
     simpo = call("simpo", data).loss_B
-    close(call("alphapo", data, alpha=0.0).loss_B, simpo)
+    close(call("alphapo", data, alpha=0.0, beta=2.0, target_margin=1.0).loss_B, simpo)
     close(call("cpo_simpo", data, regulariser_weight=0.0).loss_B, simpo)
 
 
@@ -161,7 +161,7 @@ def test_madpo_weights_are_those_of_the_notes():
     assert settings_of("madpo")["weight_centre"] == 2.0
 
 
-@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("link", DIVERGENCES)
 def test_a_link_is_the_derivative_of_its_divergence(link: str):
     log_ratio = torch.linspace(-3, 3, 61, dtype=torch.float64)
     ratio = torch.exp(log_ratio).requires_grad_()
@@ -183,7 +183,7 @@ PROMISED = {
 }
 
 
-@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("link", DIVERGENCES)
 def test_what_a_divergence_promises_is_computed(link: str):
     found = properties(DIVERGENCES[link])
     least, inducing = PROMISED[link]
@@ -193,13 +193,30 @@ def test_what_a_divergence_promises_is_computed(link: str):
 
 
 def test_properties_of_a_divergence_of_ones_own():
-    found = properties(lambda t: t * torch.log(t) + t)  # the KL's f, tilted: its loss is DPO's
-    assert found.argmin == pytest.approx(math.exp(-2), abs=1e-6)
-    assert found.dpo_inducing
-    assert not found.displacement_resistant
-    assert not properties(torch.exp).dpo_inducing
+    tilted = properties(lambda t: t * log(t) + t)  # the KL's f, tilted: its loss is DPO's
+    assert tilted.argmin == pytest.approx(math.exp(-2), abs=1e-6)
+    assert tilted.dpo_inducing
+    assert not tilted.displacement_resistant
+    assert not properties(lambda t: t * t).dpo_inducing
     # Its slope still falls where it is looked at, but to 0 and no further.
     assert not properties(lambda t: t**1.01).dpo_inducing
+
+
+@pytest.mark.parametrize("link", DIVERGENCES)
+@given(ratio=st.floats(1e-60, 1e3))
+def test_the_complex_step_is_the_derivative(link: str, ratio: float):
+    point = torch.tensor(ratio, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(DIVERGENCES[link](point), point)
+    step = 1e-20 * ratio
+    found = DIVERGENCES[link](complex(ratio, step)).imag / step
+    assert found == pytest.approx(float(slope), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("a", [0.1, 0.3, 0.9, 1.0])
+def test_alpha_promises_alike_at_every_alpha(a: float):
+    found = properties(lambda t: DIVERGENCES["alpha"](t, a))
+    assert found.dpo_inducing
+    assert found.argmin == pytest.approx(1, abs=1e-5)
 
 
 def test_the_page_of_losses_is_up_to_date():

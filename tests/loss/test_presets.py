@@ -1,6 +1,8 @@
 """Every preset is the formula that its yaml states, and refuses what it does not read."""
 
 import math
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +22,9 @@ from presets import (
     settings_of,
 )
 
+from align_cli.batches import PairLogps
 from align_cli.config.build import bind
+from align_cli.config.kinds import Kind
 from align_cli.config.signature import signature_of
 from align_cli.errors import ConfigError, RowError
 from align_cli.loss.labels import LABELS
@@ -28,7 +32,7 @@ from align_cli.loss.links import LINKS
 from align_cli.loss.offset import OFFSETS
 from align_cli.loss.outer import OUTERS
 from align_cli.loss.reduction import REDUCTIONS
-from align_cli.loss.regularisers import NLLS, REGULARISERS
+from align_cli.loss.regularisers import REGULARISERS
 from align_cli.loss.scores import SCORES
 from align_cli.loss.two_sided import SIDES
 from align_cli.loss.weight import WEIGHTS
@@ -59,6 +63,7 @@ def at(data: dict[str, Any], sides: list[torch.Tensor]) -> dict[str, Any]:
         reference.rejected_B,
         lengths=(pairs.chosen_len_B, pairs.rejected_len_B),
         margin=data["pair_labels"].margin_B,
+        start=(data["start_pairs"].chosen_B, data["start_pairs"].rejected_B),
     )
 
 
@@ -81,7 +86,7 @@ def test_value_and_gradient_are_those_of_the_stated_formula(name: str, seed: int
 
 SWITCHES = {
     "label_smoothing": 0.2, "beta": 0.7, "exponent_clip": 30.0, "regulariser_weight": 0.3,
-    "weight_max": 3.0,
+    "weight_max": 3.0, "margin_clip": 0.1,
 }  # fmt: skip
 
 
@@ -122,7 +127,7 @@ def test_the_widest_loss_offers_every_part():
         assert set(signature.settings[setting].kind.choices) == set(MENUS[setting])
     scored = signature_of("align_cli.loss.scored.scored").settings
     assert set(scored["scores"].kind.choices) == set(SCORES)
-    assert set(scored["regulariser"].kind.choices) == set(NLLS)
+    assert set(scored["regulariser"].kind.choices) == set(REGULARISERS)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +144,11 @@ def test_the_widest_loss_offers_every_part():
         ("madpo", {"weight_min": None}, r"weight_min: scores=adaptive_weight needs"),
         ("simpo", {"alpha": 0.5}, r"alpha is 0.5, but score=log_prob.*score=power"),
         ("nca_pair", {"regulariser_weight": 0.5}, r"regulariser_weight is 0.5"),
+        ("vpo_online", {"value_sign": None}, r"value_sign: regulariser=value needs"),
+        ("dpo", {"value_answers": "both"}, r"value_answers is both.*regulariser=value"),
+        ("dpo", {"link": "user"}, r"f_target: link=user needs"),
+        ("dpo", {"f_target": "a.b"}, r"f_target is a.b.*link=user"),
+        ("f_po", {"divergence": "jeffreys"}, r"alpha is 0.5.*divergence=alpha"),
     ],
 )
 def test_a_setting_that_nothing_reads_is_refused(name: str, overrides: dict, said: str):
@@ -170,12 +180,53 @@ def test_a_setting_out_of_range_is_refused_before_torch(name: str, overrides: di
         bind(node | overrides, group="loss", choice=name)
 
 
-@pytest.mark.parametrize("name", ["ipo", "dpo_norm", "simpo", "orpo", "dpo_nll", "sft", "wpo"])
-def test_an_empty_completion_is_named(name: str):
+def beyond(kind: Kind) -> list[float]:
+    """Numbers on either side of what a setting admits."""
+    ranges = [*kind.ranges, *(limit for part in kind.parts for limit in part.ranges)]
+    tried = [-1e9, -1.0, 0.0, 0.5, 1.0, 1e9]
+    return [value for value in tried if any(value not in limit for limit in ranges)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_with_a_range_is_held_to_it(name: str):
+    function = function_of(name)
+    target = f"{function.__module__}.{function.__name__}"
+    node = {"_target_": target, **settings_of(name)}
+    held = 0
+    for setting, described in signature_of(target).settings.items():
+        for value in beyond(described.kind):
+            with pytest.raises(ConfigError, match=rf"^loss.{setting}: got {value!r}, wanted"):
+                bind(node | {setting: value}, group="loss", choice=name)
+            held += 1
+    assert held or name == "sft"
+
+
+LENGTHS_MATTER = [name for name in NAMES if re.search(r"\bn[wl]\b", formula_of(name))]
+PARTS = ("reduction=per_token", "regulariser=nll_per_token", "weight=policy_probability")
+
+
+@pytest.mark.parametrize("name", LENGTHS_MATTER)
+def test_an_empty_completion_is_named_with_the_part_that_minds(name: str):
     sides = torch.full((4, 3), -5.0)
     data = batch(*sides, lengths=(torch.tensor([3, 0, 2]), torch.tensor([3, 0, 2])))
-    with pytest.raises(RowError, match=r"pairs \[1\] .* empty completion"):
+    minds = "|".join(
+        part for part in PARTS if settings_of(name).get(part.split("=")[0]) == part.split("=")[1]
+    )
+    with pytest.raises(RowError, match=rf"^loss.({minds}): pairs \[1\] .* empty completion"):
         call(name, data)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in LENGTHS_MATTER])
+def test_other_losses_do_not_look_at_lengths(name: str):
+    data = random_batch(0, size=3)
+    zeros = torch.zeros(3, dtype=torch.int64)
+    emptied = {
+        key: replace(value, chosen_len_B=zeros, rejected_len_B=zeros)
+        if isinstance(value, PairLogps)
+        else value
+        for key, value in data.items()
+    }
+    assert torch.equal(call(name, emptied).loss_B, call(name, data).loss_B)
 
 
 def test_a_score_that_has_no_logarithm_is_named():
@@ -186,10 +237,10 @@ def test_a_score_that_has_no_logarithm_is_named():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_nan_log_prob_is_not_hidden(name: str):
+def test_a_nan_log_prob_shows_in_its_own_pair_and_no_other(name: str):
     data = random_batch(0, size=4)
     data["pairs"].chosen_B[2] = math.nan
-    assert call(name, data).loss_B.isnan().any()
+    assert call(name, data).loss_B.isnan().tolist() == [False, False, True, False]
 
 
 REFERENCE_FREE = {"simpo", "cpo", "cpo_simpo", "orpo", "alphapo", "slic", "sft"}

@@ -3,8 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
+from align_cli.config.compose import composed_node
 from align_cli.errors import ConfigError
 from align_cli.schedule.plan import plan
 
@@ -12,7 +12,7 @@ CONF = Path(__file__).parents[2] / "conf" / "schedule"
 
 
 def settings(name: str = "iterative", **changed: Any) -> dict[str, Any]:
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
+    loaded = composed_node("schedule", name)
     loaded.pop("_target_")
     return loaded | changed
 
@@ -27,6 +27,19 @@ def test_offline_differs_from_iterative_in_whose_answers_and_which_reference():
     differing = {key for key in iterative if iterative[key] != offline[key]}
     assert differing == {"draw_from", "reference"}
     assert (offline["draw_from"], offline["reference"]) == ("initial", "initial")
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("ema", {"reference": "ema", "ema_decay": 0.5}),
+        ("every_m", {"reference": "every_m", "reference_every": 2}),
+    ],
+)
+def test_a_moving_reference_is_all_that_its_preset_changes(name: str, changed: dict[str, Any]):
+    iterative = settings("iterative")
+    found = {key: value for key, value in settings(name).items() if value != iterative[key]}
+    assert found == changed
 
 
 OWNED = [
