@@ -71,6 +71,8 @@ class Memory(Protocol):
     """The past of a batch of rows, in a cache that the model reads and extends."""
 
     cache: Cache
+    hides_gaps: bool
+    """Whether it keeps rows from the slots that shorter prompts leave empty; else a mask must."""
 
     def store(self, read: DynamicCache, source: Tensor, first: int) -> None:
         """Rows `first` on become copies of the rows `source` of a cache that has read prompts."""
@@ -144,6 +146,8 @@ def _slots(like: Tensor | None, rows: int, slots: int) -> Tensor:
 class SlotMemory:
     """For plain caches: slots allocated ahead; shorter prompts leave the first ones empty."""
 
+    hides_gaps = False
+
     def __init__(self, rows: int, longest: int, limit: int) -> None:
         self.cache = Cache(layers=[])
         self._rows, self._longest, self._room = rows, longest, min(ROOM, limit)
@@ -168,6 +172,8 @@ class SlotMemory:
 
 class GatheredMemory:
     """For every other cache: the library's own, whose rows are gathered anew when some finish."""
+
+    hides_gaps = False
 
     def __init__(self) -> None:
         self.cache: Cache = DynamicCache()

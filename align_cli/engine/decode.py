@@ -54,7 +54,7 @@ def decode(
             input_ids=record.tokens(step, rows.number_B).to(network.device)[:, None],
             past_key_values=memory.cache,
             use_cache=True,
-            **rows.mask_and_positions(step),
+            **rows.mask_and_positions(step, masked=not memory.hides_gaps),
         ).logits[:, -1]
     return record.generated()
 
@@ -77,14 +77,17 @@ class _Rows:
         self.number_B, self.key_B = self.number_B[:left], self.key_B[:left]
         self._gap_B = self._gap_B[:left]
 
-    def mask_and_positions(self, step: int) -> dict[str, Tensor]:
+    def mask_and_positions(self, step: int, *, masked: bool) -> dict[str, Tensor]:
         """For the token of this step; nothing where all rows are aligned, the faster case."""
         if not self._gap_B.any():
             return {}
         slot = self._longest + step
         gap_B1 = torch.from_numpy(self._gap_B).to(self._device)[:, None]
+        positions = {"position_ids": slot - gap_B1}
+        if not masked:
+            return positions
         mask_BS = torch.arange(slot + 1, device=self._device) >= gap_B1
-        return {"attention_mask": mask_BS.long(), "position_ids": slot - gap_B1}
+        return {"attention_mask": mask_BS.long(), **positions}
 
 
 class _Record:

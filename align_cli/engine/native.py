@@ -32,7 +32,8 @@ def native(
     draws, their number, or `rows`, up to the last digits of floating-point sums. An answer ends
     with a stop token, which it keeps, or at max_new_tokens, or where the model's window ends.
 
-    Prompts are read once each, their keys and values copied for every sibling; prompts of
+    Prompts are read once each; on a CPU, siblings share one copy of their prompt's keys and values
+    (`shared_prompt`) if the model attends plainly, elsewhere each gets a copy. Prompts of
     different lengths share a batch where the model's cache allows it, and finished rows leave it.
     On a CPU every thread decodes a batch of its own, where the model is safe to share. The
     log-prob recorded is the policy's own: temperature 1, whole vocabulary.
