@@ -10,7 +10,7 @@ from typing import Any
 from align_cli.config.kinds import Mismatch
 from align_cli.config.named import allow_named
 from align_cli.config.nearest import listed, meant
-from align_cli.config.offers import LOOP_SETTINGS, OFFERS
+from align_cli.config.offers import OFFERS, loop_settings
 from align_cli.config.signature import COMPUTED, Setting, Signature, signature_of
 from align_cli.config.source import find_spec
 from align_cli.config.units import unit_of
@@ -77,7 +77,7 @@ def bind(
             f"{group}: {target} asks for {listed(strangers)}; a {group} is offered "
             f"{listed(OFFERS[group])}. Settings come after the `*` in its parameters"
         )
-    kept = LOOP_SETTINGS.get(group, {})
+    kept = loop_settings(group, signature.needs)
     wanted = {**signature.settings, **kept}
     for name in values:
         if name not in wanted:

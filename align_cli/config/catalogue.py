@@ -10,7 +10,7 @@ from align_cli.config.compose import composed_node
 from align_cli.config.folders import choice_files, conf_dir, group_names
 from align_cli.config.kinds import Kind
 from align_cli.config.nearest import listed, meant
-from align_cli.config.offers import LOOP_SETTINGS, OFFERS
+from align_cli.config.offers import OFFERS, loop_settings
 from align_cli.config.presets import preset
 from align_cli.config.signature import COMPUTED, REQUIRED, Setting, signature_of
 from align_cli.errors import ConfigError
@@ -130,7 +130,7 @@ def explain(group: str, name: str, config_dirs: Sequence[Path] = ()) -> Explanat
     node = composed_node(group, name, config_dirs)
     signature = signature_of(str(node.get("_target_")))
     comments = yaml_comments(choice.file)
-    wanted = {**signature.settings, **LOOP_SETTINGS.get(group, {})}
+    wanted = {**signature.settings, **loop_settings(group, signature.needs)}
     rows = [_row(setting, node, comments) for setting in wanted.values()]
     return Explanation(choice, signature.target, signature.docstring, signature.needs, tuple(rows))
 

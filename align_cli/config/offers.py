@@ -1,7 +1,7 @@
 """What the loop can hand to each group, by parameter name, and what it keeps for itself."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from align_cli.config.kinds import Kind
@@ -58,3 +58,28 @@ LOOP_SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {
     },
 }
 """Settings of a group that the loop reads and the function never sees."""
+
+_FRESH: Final[Mapping[str, Setting]] = {
+    "fresh_samples": Setting(
+        "fresh_samples",
+        Kind(
+            "int",
+            ranges=(Range(">= 2", 2.0, math.inf, True, False),),
+            unit="draws per prompt, step",
+        ),
+    ),
+    "max_new_tokens": Setting(
+        "max_new_tokens",
+        Kind("int", ranges=(Range(">= 1", 1.0, math.inf, True, False),), unit="tokens"),
+    ),
+}
+NEED_SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {"fresh": _FRESH, "ref_fresh": _FRESH}
+"""The same, of a function that asks for the data named."""
+
+
+def loop_settings(group: str, needs: Collection[str]) -> dict[str, Setting]:
+    """What the loop reads of a component of this group that asks for this data."""
+    kept = dict(LOOP_SETTINGS.get(group, {}))
+    for need in needs:
+        kept |= NEED_SETTINGS.get(need, {})
+    return kept

@@ -83,8 +83,8 @@ class PairSet:
         """The training of round `number`; the reference is there if the loss must ask it."""
         loss, plan = loop.parts["loss"], loop.plan
         fresh = None
-        if loss.needs & NEEDS:
-            fresh = Fresh.of(loop.parts["engine"], loss.settings, loop.seed, number)
+        if NEEDS & loss.needs:
+            fresh = Fresh.of(loop.parts["engine"], loss.loop_settings, loop.seed, number)
         return PairTask(
             examples=self.examples(model),
             known=known,

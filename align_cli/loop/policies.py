@@ -99,9 +99,10 @@ def train_policy(
 
 def fresh_facts(loop: Loop) -> dict[str, Any]:
     """What else the weights depend on where the loss asks for answers drawn as it trains."""
-    if not loop.parts["loss"].needs & NEEDS:
+    loss = loop.parts["loss"]
+    if not NEEDS & loss.needs:
         return {}
-    return {"engine": loop.parts["engine"].made_from}
+    return {"engine": loop.parts["engine"].made_from, "fresh": dict(loss.loop_settings)}
 
 
 def _train(

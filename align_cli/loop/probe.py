@@ -17,13 +17,10 @@ from align_cli.batches import (
 )
 from align_cli.errors import ConfigError
 from align_cli.loop.context import Part
-from align_cli.train.fresh import NEEDS, check_settings
 
 
 def probe_loss(loss: Part) -> None:
     """Raise ConfigError unless the loss gives one finite value per example at the reference."""
-    if loss.needs & NEEDS:
-        check_settings(loss.settings)
     offer, wanted = OFFERED[loss.unit]
     out = loss(**offer)
     unit, name = loss.unit[:-1], wanted.__name__

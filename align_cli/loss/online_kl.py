@@ -23,8 +23,6 @@ def online_kl(
     *,
     beta: Beta,
     kl_weight: Annotated[float, ">= 0", "1/nat"],
-    fresh_samples: Annotated[int, ">= 2", "draws per prompt"],
-    max_new_tokens: Annotated[int, ">= 1", "tokens"],
     link: LinkName = "reverse_kl",
     outer: OuterName = "logistic",
     labels: LabelsName = "hard",
@@ -51,8 +49,8 @@ def online_kl(
     Settings (link, outer, labels and theirs are those of `pairwise`):
         beta: inverse temperature of the leash on stored pairs.
         kl_weight: c of the leash on fresh answers; 0 leaves the pairwise loss.
-        fresh_samples: n, drawn by the loop at every step.
-        max_new_tokens: length at which the loop cuts a fresh answer.
+
+    Settings that the loop reads: fresh_samples is n, max_new_tokens the length of the cut.
 
     Source: Song et al. 2024, arXiv:2406.01462 (HyPO); the estimator and the default of kl_weight
     are a **reconstruction**.

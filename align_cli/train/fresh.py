@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from align_cli.batches import GroupLogps
-from align_cli.errors import ConfigError
 from align_cli.model.flops import forward_flops, generation_flops
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import token_logps
@@ -18,7 +17,7 @@ from align_cli.store.cost import Cost
 from align_cli.train.numbers import Numbers, mean
 
 NEEDS = frozenset({"fresh", "ref_fresh"})
-SETTINGS = ("fresh_samples", "max_new_tokens")
+"""What a loss asks for that wants answers drawn as it trains."""
 Prompts = Mapping[str, tuple[tuple[Message, ...], tuple[int, ...]]]
 """{prompt id: (conversation, token ids)}"""
 
@@ -37,9 +36,8 @@ class Fresh:
     def of(
         cls, engine: Callable[..., Any], settings: Mapping[str, Any], seed: int, round_number: int
     ) -> "Fresh":
-        """With the loss's own settings."""
-        check_settings(settings)
-        samples, most = (int(settings[name]) for name in SETTINGS)
+        """With the settings that the loop reads of a loss that asks for fresh answers."""
+        samples, most = int(settings["fresh_samples"]), int(settings["max_new_tokens"])
         return cls(engine, samples, most, seed, round_number)
 
     def answers(
@@ -76,16 +74,6 @@ class Fresh:
             cost.generated_tokens += sum(lengths)
             cost.forward_flops += generation_flops(model.network, len(prompt_ids), lengths)
         return found
-
-
-def check_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse a loss that asks for fresh answers and does not say how many, or how long."""
-    missing = [name for name in SETTINGS if settings.get(name) is None]
-    if missing:
-        raise ConfigError(
-            f"loss: it asks for fresh answers, but has no setting {' and no '.join(missing)}; "
-            "the loop reads how many to draw, and how long, from the loss's settings"
-        )
 
 
 def fresh_logps(

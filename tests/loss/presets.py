@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from align_cli.batches import PairLabels, PairLogps, PairLoss
+from align_cli.config.offers import loop_settings
 
 CONF = Path(__file__).parents[2] / "conf" / "loss"
 ALL = sorted(file.stem for file in CONF.glob("*.yaml"))
@@ -19,10 +20,12 @@ Data = dict[str, Any]
 
 
 def settings_of(name: str) -> dict[str, Any]:
-    """The yaml's settings, its target and what else it chooses left out."""
+    """The yaml's settings; its target, what only the loop reads and what else it chooses left out."""
     settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
     del settings["_target_"]
     settings.pop("defaults", None)
+    for setting in loop_settings("loss", needs_of(name)):
+        del settings[setting]
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 

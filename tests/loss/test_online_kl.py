@@ -160,6 +160,13 @@ def test_a_single_fresh_answer_has_no_baseline():
 
 @pytest.mark.parametrize("setting", [{"fresh_samples": 1}, {"max_new_tokens": 0}])
 def test_a_setting_out_of_range_is_refused(setting: dict[str, int]):
-    node = {"_target_": "align_cli.loss.online_kl.online_kl", **settings_of("hypo"), **setting}
+    drawn = {"fresh_samples": 2, "max_new_tokens": 64} | setting
+    node = {"_target_": "align_cli.loss.online_kl.online_kl", **settings_of("hypo"), **drawn}
     with pytest.raises(ConfigError, match=f"loss.{next(iter(setting))}: got"):
+        bind(node, group="loss", choice="hypo")
+
+
+def test_a_loss_that_does_not_say_how_many_answers_it_wants_is_refused():
+    node = {"_target_": "align_cli.loss.online_kl.online_kl", **settings_of("hypo")}
+    with pytest.raises(ConfigError, match="fresh_samples"):
         bind(node, group="loss", choice="hypo")

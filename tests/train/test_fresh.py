@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from align_cli.engine.native import native
-from align_cli.errors import ConfigError
 from align_cli.loss.online_kl import online_kl
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import sequence_logps
@@ -15,7 +14,7 @@ from align_cli.rows import Message
 from align_cli.schedule.plan import Plan
 from align_cli.seeds import derive
 from align_cli.store.cost import Cost
-from align_cli.train.fresh import Fresh, check_settings
+from align_cli.train.fresh import Fresh
 from align_cli.train.pair_batches import PairExample, PairTask
 from align_cli.train.steps import numbers_after, train
 
@@ -47,8 +46,7 @@ def models(folders):
 
 
 def leashed(pairs, ref_pairs, fresh, ref_fresh, **_):
-    return online_kl(pairs, pairs, fresh, ref_fresh, beta=0.1, kl_weight=1.0, fresh_samples=3,
-                     max_new_tokens=6)  # fmt: skip
+    return online_kl(pairs, pairs, fresh, ref_fresh, beta=0.1, kl_weight=1.0)
 
 
 def task_of(models, loss=leashed, engine=engine):
@@ -175,8 +173,7 @@ def test_the_policy_s_gradient_is_that_of_its_kl(models):
     """Answers of one token, whose KL can be summed over the vocabulary."""
 
     def leash_alone(pairs, fresh, ref_fresh, **_):
-        return online_kl(pairs, pairs, fresh, ref_fresh, beta=1e-9, kl_weight=1.0,
-                         fresh_samples=4000, max_new_tokens=1)  # fmt: skip
+        return online_kl(pairs, pairs, fresh, ref_fresh, beta=1e-9, kl_weight=1.0)
 
     model, reference = models
     with torch.no_grad():
@@ -197,8 +194,3 @@ def test_the_policy_s_gradient_is_that_of_its_kl(models):
     assert torch.cosine_similarity(one, other, 0) > 0.97
     assert float(one.norm() / other.norm()) == pytest.approx(1, abs=0.1)
     assert out.numbers["fresh_kl_nats"][0] == pytest.approx(float(kl.detach()), rel=0.05)
-
-
-def test_a_loss_that_does_not_say_how_many_is_refused():
-    with pytest.raises(ConfigError, match=r"no setting fresh_samples and no max_new_tokens"):
-        check_settings({"beta": 0.1})
