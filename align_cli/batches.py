@@ -89,6 +89,21 @@ class PairActivations:
 
 
 @dataclass(frozen=True, slots=True)
+class PairTokenMasks:
+    """Learned weights of every token, at least 0; differentiable in what learns them.
+
+    Padding holds 0, shaped as in PairTokens.
+    """
+
+    chosen_reward_BT: Tensor
+    """[1], over rewards."""
+    rejected_reward_BT: Tensor
+    chosen_kl_BT: Tensor
+    """[1], over KLs."""
+    rejected_kl_BT: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class GroupLogps:
     """Log-probs of the completions of each prompt under one policy, summed over their tokens."""
 

@@ -19,6 +19,7 @@ LOSS_DATA: Final[Mapping[str, frozenset[str]]] = {
             "ref_tokens",
             "token_kls",
             "ref_activations",
+            "token_masks",
             "fresh",
             "ref_fresh",
         }

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from align_cli.loop.context import Loop
 from align_cli.model.language_model import LanguageModel
+from align_cli.model.token_masks import TokenMasks
 from align_cli.rows import Completion, Group, Pair, Prompt
 from align_cli.train.fresh import NEEDS, Fresh
 from align_cli.train.group_batches import GroupExample, GroupTask, Mismatch
@@ -78,6 +79,7 @@ class PairSet:
         model: LanguageModel,
         known: Mapping[str, Sequence[Any]],
         reference: LanguageModel | None,
+        side: TokenMasks | None,
         number: int,
     ) -> PairTask:
         """The training of round `number`; the reference is there if the loss must ask it."""
@@ -95,6 +97,7 @@ class PairSet:
             wants=loss.needs,
             reference=reference,
             fresh=fresh,
+            side=side,
         )
 
 
@@ -156,6 +159,7 @@ class GroupSet:
         model: LanguageModel,
         known: Mapping[str, Sequence[Any]],
         reference: LanguageModel | None,
+        side: TokenMasks | None,
         number: int,
     ) -> GroupTask:
         """The training of round `number`; no loss on groups asks the reference itself."""

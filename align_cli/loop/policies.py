@@ -10,6 +10,9 @@ from align_cli.loop.example_sets import TrainingSet
 from align_cli.loop.known import Known, read_known
 from align_cli.loop.sources import stamp
 from align_cli.loop.trail import STEPS, WORK, Trail, read_steps
+from align_cli.model.language_model import LanguageModel
+from align_cli.model.token_masks import TokenMasks
+from align_cli.seeds import derive
 from align_cli.store import fingerprint
 from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
@@ -105,6 +108,19 @@ def fresh_facts(loop: Loop) -> dict[str, Any]:
     return {"engine": loop.parts["engine"].made_from, "fresh": dict(loss.loop_settings)}
 
 
+def masks_beside(
+    loop: Loop, number: int, reference: LanguageModel | None, start: PolicyRef
+) -> TokenMasks | None:
+    """Masks for a loss that asks for learned ones: those saved with the policy, or fresh ones."""
+    if "token_masks" not in loop.parts["loss"].needs or reference is None:
+        return None
+    config = reference.network.config.get_text_config(decoder=True)
+    layers, width = config.num_hidden_layers + 1, config.hidden_size
+    masks = TokenMasks(layers, width, derive(loop.seed, "token_masks", number))
+    masks.take_up(start.folder)
+    return masks.to(reference.device)
+
+
 def _train(
     loop: Loop,
     number: int,
@@ -118,11 +134,14 @@ def _train(
     with measured() as cost:
         model = loop.load(start)
         reference = None if asked is None else loop.load(asked)
-        task = chosen.task(loop, model, read_known(known), reference, number)
+        side = masks_beside(loop, number, reference, start)
+        task = chosen.task(loop, model, read_known(known), reference, side, number)
         trail = Trail(loop, number, steps)
         spent = train(model, task, work=work, on_start=trail.start, on_step=trail.step)
         metrics = numbers_after(model, task, spent)
         model.save(stage.folder)
+        if side is not None:
+            side.save(stage.folder)
         cost.add(spent)
     shutil.rmtree(work, ignore_errors=True)
     count = len(chosen.rows)

@@ -13,6 +13,7 @@ from align_cli.batches import (
     PairLogps,
     PairLoss,
     PairTokenKLs,
+    PairTokenMasks,
     PairTokens,
 )
 from align_cli.errors import ConfigError
@@ -76,6 +77,7 @@ def _tokens() -> dict[str, Any]:
         "ref_tokens": tokens,
         "token_kls": PairTokenKLs(nothing_BT, nothing_BT),
         "ref_activations": PairActivations(active_BTL, active_BTL),
+        "token_masks": PairTokenMasks(*[torch.ones(2, 3)] * 4),
     }
 
 

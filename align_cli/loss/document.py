@@ -13,6 +13,7 @@ from align_cli.batches import (
     PairLabels,
     PairLogps,
     PairTokenKLs,
+    PairTokenMasks,
     PairTokens,
 )
 from align_cli.config.build import Component, bind
@@ -25,11 +26,11 @@ HEAD = """\
 
 Every loss is a function of what it asks for, of: `pairs` (policy), `ref_pairs` (reference) and
 `pair_labels` (scores); token by token, `tokens`, `ref_tokens`, `token_kls` (the whole vocabulary's
-KL at every token) and `ref_activations`; and `fresh`, `ref_fresh`, log-probs of answers drawn from
-the policy as it trains. Losses on all of a prompt's answers together, which choose
-pairing=siblings or all_siblings by themselves, ask for `groups`, `ref_groups`, `group_labels` and
-`mismatch_logratio_G`. What the loss does not ask for is not computed. `align explain loss=NAME`
-prints its settings with ranges and units. This page is made by
+KL at every token), `ref_activations` and `token_masks` (learned beside the policy); and `fresh`,
+`ref_fresh`, log-probs of answers drawn from the policy as it trains. Losses on all of a prompt's
+answers together, which choose pairing=siblings or all_siblings by themselves, ask for `groups`,
+`ref_groups`, `group_labels` and `mismatch_logratio_G`. What the loss does not ask for is not
+computed. `align explain loss=NAME` prints its settings with ranges and units. This page is made by
 `python -m align_cli.loss.document > docs/losses.md`.
 
 Letters: `lw`, `ll` are log-probs of the chosen and the rejected answer under the policy, summed
@@ -38,7 +39,8 @@ round; `uw = lw - rw`, `ul = ll - rl`; `nw`, `nl` tokens; `d` the score differen
 no gradient, `sort` and `batch_mean` are over the batch, `clip(x, c)` holds x between -c and c,
 `odds(l) = l - log(1 - exp(l))`, and `madpo_weight` is q of `loss=madpo`. Of single tokens: `t` is
 the place from 0, `uwt`, `ult` the log-ratios, `kwt`, `klt` the KLs(reference || policy), `aw`, `al`
-the reference's activations, `shared` the tokens both answers begin with, `sum` over an answer's
+the reference's activations, `mw`, `ml` masks of rewards and `vw`, `vl` of KLs, `shared` the number
+of tokens both answers begin with, `sum` over an answer's
 tokens; `qw`, `ql` are the scores of both sides. Of fresh answers: `lf`, `rf` are log-probs under
 policy and reference, `mean` is over a prompt's answers, `others(r)` the mean of the other answers'
 `r`. Other names are settings.
@@ -148,6 +150,7 @@ def _by_token(sides: Tensor) -> dict[str, Any]:
         ),
         "token_kls": PairTokenKLs(nothing_BT, nothing_BT),
         "ref_activations": PairActivations(active_BTL, active_BTL),
+        "token_masks": PairTokenMasks(*[torch.ones(1, 20, dtype=torch.float64)] * 4),
     }
 
 

@@ -28,10 +28,10 @@ def logits_at(network: PreTrainedModel, ids_BT: Tensor, wanted_BT: Tensor) -> Te
     return whole_BTV[wanted_BT]
 
 
-def logits_and_activations_at(
+def logits_and_states_at(
     network: PreTrainedModel, ids_BT: Tensor, wanted_BT: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The same logits, and [N, L] the mean of each layer's hidden state over its width.
+) -> tuple[Tensor, list[Tensor]]:
+    """The same logits, and [N, D] the hidden states of every layer there.
 
     Hidden states as transformers gives them: what goes into the first layer, then what comes out
     of each, the last one after the final norm.
@@ -42,8 +42,7 @@ def logits_and_activations_at(
     else:
         out = network(input_ids=ids_BT, use_cache=False, output_hidden_states=True)
         logits_NV = out.logits[wanted_BT]
-    means = [state_BTD[wanted_BT].float().mean(-1) for state_BTD in out.hidden_states]
-    return logits_NV, torch.stack(means, -1)
+    return logits_NV, [state_BTD[wanted_BT].float() for state_BTD in out.hidden_states]
 
 
 def _is_plain(network: PreTrainedModel) -> bool:

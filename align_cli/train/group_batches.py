@@ -56,6 +56,7 @@ class GroupTask:
     seed: int
     round_number: int
     unit: str = "groups"
+    side: None = None
 
     def __len__(self) -> int:
         """How many groups."""

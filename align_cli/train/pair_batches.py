@@ -11,13 +11,21 @@ from align_cli.batches import GroupLogps, PairLabels, PairLogps, PairLoss, PairT
 from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import completion_logits, laid_out, picked_logps
+from align_cli.model.token_masks import TokenMasks
 from align_cli.rows import Message, PairReference
 from align_cli.schedule.plan import Plan
 from align_cli.store.cost import Cost
 from align_cli.train.fresh import Fresh, fresh_logps, fresh_numbers
 from align_cli.train.numbers import Numbers, mean
 from align_cli.train.steps import Losses
-from align_cli.train.tokens import Layout, ask_reference, stored_tokens, summed
+from align_cli.train.tokens import (
+    BY_TOKEN,
+    Layout,
+    ask_reference,
+    mask_numbers,
+    stored_tokens,
+    summed,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +63,8 @@ class PairTask:
     """In memory only for a loss that asks what no table holds."""
     fresh: Fresh | None = None
     """Only for a loss that asks for answers drawn as it trains."""
+    side: TokenMasks | None = None
+    """Only for a loss that asks for learned masks; it learns beside the policy."""
     unit: str = "pairs"
 
     def __len__(self) -> int:
@@ -80,6 +90,7 @@ class PairTask:
         numbers = pair_numbers(out, offer["pairs"], offer["ref_pairs"])
         more = {
             **kl_numbers(offer["token_kls"]),
+            **mask_numbers(offer["token_masks"], offer["tokens"]),
             **fresh_numbers(offer["fresh"], offer["ref_fresh"]),
         }
         return Losses(out.loss_B, {**numbers, **more})
@@ -99,13 +110,13 @@ class PairTask:
             torch.tensor([e.chosen_score for e in examples], device=model.device),
             torch.tensor([e.rejected_score for e in examples], device=model.device),
         )
-        offer = dict.fromkeys(("tokens", "ref_tokens", "token_kls", "ref_activations")) | {
+        offer = dict.fromkeys(BY_TOKEN) | {
             "pairs": pairs,
             "ref_pairs": self._stored("ref_pairs", places, pairs),
             "start_pairs": self._stored("start_pairs", places, pairs),
             "pair_labels": labels,
         }
-        if "tokens" not in self.wants:
+        if self.wants.isdisjoint(BY_TOKEN):
             return offer
         half = len(examples)
         layout = Layout.of(completions[:half], completions[half:], model.device)
@@ -115,9 +126,9 @@ class PairTask:
             offer["ref_tokens"] = ref_tokens = stored_tokens(layout, rows)
             # Numbers of how far the policy has moved want the sums, whoever else asks for them.
             offer["ref_pairs"] = offer["ref_pairs"] or summed(ref_tokens)
-        if self.reference is not None and self.wants & {"token_kls", "ref_activations"}:
-            offer["token_kls"], offer["ref_activations"] = ask_reference(
-                self.reference, layout, prompts, completions, logits_NV, cost
+        if self.reference is not None:
+            offer |= ask_reference(
+                self.reference, self.side, layout, prompts, completions, logits_NV, cost
             )
         return offer
 

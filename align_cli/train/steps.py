@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from align_cli.errors import NonFinite
 from align_cli.model.flops import forward_flops
@@ -41,6 +41,10 @@ class Task(Protocol):
     @property
     def unit(self) -> str:
         """What an example is, in the plural."""
+
+    @property
+    def side(self) -> nn.Module | None:
+        """What learns beside the policy, if anything does."""
 
     @property
     def plan(self) -> Plan:
@@ -86,14 +90,17 @@ def train(
     """
     plan, cost = task.plan, Cost()
     batches = batch_order(len(task), plan, task.seed, task.round_number)
+    learner: nn.Module = model.network
+    if task.side is not None:
+        learner = nn.ModuleDict({"policy": model.network, "side": task.side})
     optimiser = adamw(
-        model.network,
+        learner,
         weight_decay=plan.weight_decay,
         beta1=plan.adam_beta1,
         beta2=plan.adam_beta2,
         eps=plan.adam_eps,
     )
-    done = load_training(work, model.network, optimiser) or 0
+    done = load_training(work, learner, optimiser) or 0
     on_start(done, len(batches))
     for step in range(done, len(batches)):
         rate = plan.learning_rate * multiplier(
@@ -108,7 +115,7 @@ def train(
         )
         on_step(step, {**metrics, "train/grad_norm": norm, "train/learning_rate": rate})
         if (step + 1) % plan.checkpoint_every == 0 and step + 1 < len(batches):
-            save_training(work, model.network, optimiser, step + 1)
+            save_training(work, learner, optimiser, step + 1)
     return cost
 
 

@@ -64,6 +64,7 @@ AT_START: dict[str, float | None] = {
             "sft",
             "simpo",
             "slic",
+            "sparsepo_common",
             "wpo",
             "gopo_bounded",
             "group_distillation",

@@ -13,7 +13,7 @@ from presets import Data, formula_of, function_of, settings_of
 from token_presets import TOKEN_NAMES, at, call, formula_value, random_tokens, with_leaves
 from torch import Tensor
 
-from align_cli.batches import PairActivations, PairTokenKLs, PairTokens
+from align_cli.batches import PairActivations, PairTokenKLs, PairTokenMasks, PairTokens
 from align_cli.config.build import bind
 from align_cli.config.signature import signature_of
 from align_cli.errors import ConfigError, RowError
@@ -78,8 +78,9 @@ def test_every_number_of_a_yaml_moves_the_stated_formula_and_the_loss_alike(name
     data = random_tokens(2)
     for setting, value in settings_of(name).items():
         if not isinstance(value, str):
-            mine = call(name, data, **{setting: 0.5 * value}).loss_B
-            close(mine, formula_value(name, data, **{setting: 0.5 * value}), 1e-10)
+            other = 0.5 * value or 0.3
+            mine = call(name, data, **{setting: other}).loss_B
+            close(mine, formula_value(name, data, **{setting: other}), 1e-10)
             assert not torch.equal(mine, call(name, data).loss_B), setting
 
 
@@ -108,7 +109,8 @@ def test_at_the_reference_the_value_is_known_and_chosen_is_raised(name: str):
     data["pair_labels"] = replace(data["pair_labels"], chosen_score_B=score_B)
     data["pair_labels"] = replace(data["pair_labels"], rejected_score_B=score_B / 2)
     held, leaves = with_leaves(data)
-    loss_B = call(name, held).loss_B
+    free = {each: 0.0 for each in settings_of(name) if each.endswith("_sparsity")}
+    loss_B = call(name, held, **free).loss_B
     close(loss_B, torch.full_like(loss_B, AT_START.get(name, math.log(2))))
     loss_B.sum().backward()
     chosen, rejected = (leaf.grad for leaf in leaves[:2])
@@ -133,6 +135,7 @@ def test_extreme_log_ratios_stay_finite(name: str, dtype: torch.dtype):
             "tokens": PairTokens(*sides, mask, mask, shared),
             "ref_tokens": PairTokens(zeros, zeros, mask, mask, shared),
             "token_kls": PairTokenKLs(*sides.abs()),
+            "token_masks": PairTokenMasks(*[torch.ones(16, 3, dtype=dtype)] * 4),
             "ref_activations": PairActivations(sides[0, :, :, None], sides[1, :, :, None]),
             "pair_labels": presets.scores(torch.ones(16, dtype=dtype)),
         }
@@ -178,7 +181,7 @@ def test_what_is_masked_is_as_good_as_deleted(name: str, garbage: float):
     for clean, other in zip(gradients(name, data), gradients(name, dirty), strict=True):
         assert torch.equal(clean, other)
     masks = (data["tokens"].chosen_mask_BT, data["tokens"].rejected_mask_BT)
-    for gradient, mask in zip(gradients(name, dirty), masks * 2, strict=True):
+    for gradient, mask in zip(gradients(name, dirty), masks * 4, strict=True):
         assert (gradient[~mask] == 0).all()
 
 
@@ -315,6 +318,29 @@ def test_masks_that_let_everything_through_make_tdpo1():
     data = random_tokens(16)
     everything = {"reward_mask": "all", "kl_mask": "all"}
     close(call("mapo", data, **everything).loss_B, call("tdpo1", data).loss_B)
+
+
+def test_open_masks_without_a_price_make_tdpo1():
+    data = random_tokens(18)
+    ones = torch.ones_like(data["tokens"].chosen_BT)
+    data["token_masks"] = PairTokenMasks(ones, ones, ones, ones)
+    free = {"reward_sparsity": 0.0, "kl_sparsity": 0.0}
+    for name in ("sparsepo_common", "sparsepo_independent"):
+        close(call(name, data, **free).loss_B, call("tdpo1", data).loss_B)
+
+
+def test_a_common_mask_is_the_reward_s():
+    data = random_tokens(19)
+    masks = data["token_masks"]
+    twice = replace(
+        masks, chosen_kl_BT=masks.chosen_reward_BT, rejected_kl_BT=masks.rejected_reward_BT
+    )
+    prices = {"reward_sparsity": 0.2, "kl_sparsity": 0.2}
+    common = call("sparsepo_common", data, **prices).loss_B
+    halves = {"reward_sparsity": 0.1, "kl_sparsity": 0.1}
+    close(
+        common, call("sparsepo_independent", data | {"token_masks": twice}, **halves).loss_B, 1e-10
+    )
 
 
 def test_an_activation_mask_spans_zero_to_one_and_ignores_shift_and_scale():

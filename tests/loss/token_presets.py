@@ -7,7 +7,7 @@ import torch
 from presets import ALL, WORDS, Data, formula_of, function_of, needs_of, scores, settings_of
 from torch import Tensor
 
-from align_cli.batches import PairActivations, PairLoss, PairTokenKLs, PairTokens
+from align_cli.batches import PairActivations, PairLoss, PairTokenKLs, PairTokenMasks, PairTokens
 
 TOKEN_NAMES = [name for name in ALL if "tokens" in needs_of(name)]
 
@@ -42,6 +42,9 @@ def random_tokens(
         "ref_tokens": PairTokens(reference[0], reference[1], masks[0], masks[1], shared),
         "token_kls": PairTokenKLs(*[uniform(0, 0.5, size, width) * mask for mask in masks]),
         "ref_activations": PairActivations(*layers),
+        "token_masks": PairTokenMasks(
+            *[uniform(0, 2, size, width) * mask for mask in (*masks, *masks)]
+        ),
         "pair_labels": replace(
             labels, chosen_score_B=uniform(0, 5, size), rejected_score_B=uniform(0, 5, size)
         ),
@@ -50,15 +53,18 @@ def random_tokens(
 
 def with_leaves(data: Data) -> tuple[Data, list[Tensor]]:
     """The same data, its log-probs and KLs new leaves of the graph."""
-    tokens, kls = data["tokens"], data["token_kls"]
+    tokens, kls, masks = data["tokens"], data["token_kls"], data["token_masks"]
     sides = (tokens.chosen_BT, tokens.rejected_BT, kls.chosen_BT, kls.rejected_BT)
+    sides += (masks.chosen_reward_BT, masks.rejected_reward_BT)
+    sides += (masks.chosen_kl_BT, masks.rejected_kl_BT)
     leaves = [side.detach().clone().requires_grad_() for side in sides]
     return at(data, leaves), leaves
 
 
 def at(data: Data, leaves: Any) -> Data:
     tokens = replace(data["tokens"], chosen_BT=leaves[0], rejected_BT=leaves[1])
-    return data | {"tokens": tokens, "token_kls": PairTokenKLs(leaves[2], leaves[3])}
+    kls, masks = PairTokenKLs(leaves[2], leaves[3]), PairTokenMasks(*leaves[4:])
+    return data | {"tokens": tokens, "token_kls": kls, "token_masks": masks}
 
 
 def activation_mask(active_BTL: Tensor, mask_BT: Tensor) -> Tensor:
@@ -79,6 +85,7 @@ def formula_value(name: str, data: Data, **overrides: Any) -> Tensor:
     """The stated formula, evaluated as it is printed: the code is not consulted."""
     tokens, reference, kls = data["tokens"], data["ref_tokens"], data["token_kls"]
     labels, active = data["pair_labels"], data["ref_activations"]
+    weights = data["token_masks"]
     uwt = (tokens.chosen_BT - reference.chosen_BT) * tokens.chosen_mask_BT
     ult = (tokens.rejected_BT - reference.rejected_BT) * tokens.rejected_mask_BT
     masks = {id(active.chosen_BTL): tokens.chosen_mask_BT}
@@ -87,6 +94,10 @@ def formula_value(name: str, data: Data, **overrides: Any) -> Tensor:
         "uwt": uwt, "ult": ult, "uw": uwt.sum(-1), "ul": ult.sum(-1),
         "kwt": kls.chosen_BT * tokens.chosen_mask_BT,
         "klt": kls.rejected_BT * tokens.rejected_mask_BT,
+        "mw": weights.chosen_reward_BT * tokens.chosen_mask_BT,
+        "ml": weights.rejected_reward_BT * tokens.rejected_mask_BT,
+        "vw": weights.chosen_kl_BT * tokens.chosen_mask_BT,
+        "vl": weights.rejected_kl_BT * tokens.rejected_mask_BT,
         "t": torch.arange(uwt.shape[-1], dtype=uwt.dtype),
         "nw": tokens.chosen_mask_BT.sum(-1, keepdim=True),
         "nl": tokens.rejected_mask_BT.sum(-1, keepdim=True),
