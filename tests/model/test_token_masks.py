@@ -23,6 +23,7 @@ def test_every_parameter_learns():
     assert all(each.grad.abs().sum() > 0 for each in masks.reward.parameters())
 
 
+@torch.no_grad()
 def test_a_mask_is_what_its_formula_says():
     mask = TokenMasks(3, 16, seed=1).reward
     token = STATES[4]
