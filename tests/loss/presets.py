@@ -20,7 +20,7 @@ Data = dict[str, Any]
 
 
 def settings_of(name: str) -> dict[str, Any]:
-    """The yaml's settings; its target, what only the loop reads and what else it chooses left out."""
+    """The yaml's settings less its target, its other choices and what only the loop reads."""
     settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
     del settings["_target_"]
     settings.pop("defaults", None)
