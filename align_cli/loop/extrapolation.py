@@ -1,5 +1,6 @@
 """Momentum across rounds: the policy that a round hands on lies past the one that it trained."""
 
+import shutil
 import time
 from collections.abc import Sequence
 from math import sqrt
@@ -10,6 +11,7 @@ from align_cli.errors import AlignError
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.plan_view import EXTRAPOLATED
 from align_cli.loop.sampling import Sampled
+from align_cli.model.token_masks import FILE as MASKS_FILE
 from align_cli.rows import Judged
 from align_cli.schedule.across_rounds import extrapolation_weight, momentum_age
 from align_cli.store import fingerprint
@@ -98,4 +100,8 @@ def _step_past(
         squares += float(torch.linalg.vector_norm(step)) ** 2
         mine.copy_(mine.to(wide) + weight * step)
     model.save(stage.folder)
+    masks = after.folder / MASKS_FILE
+    if masks.exists():
+        # Learned beside the policy, and no part of it: they go on from where training left them.
+        shutil.copyfile(masks, stage.folder / MASKS_FILE)
     return sqrt(squares)

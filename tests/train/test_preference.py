@@ -20,7 +20,8 @@ from align_cli.train.steps import batch_order, train
 
 PLAN = Plan(
     rounds=1, reference="previous", ema_decay=None, reference_every=None, draw_from="current",
-    replay="none", replay_rounds=None, epochs=2, learning_rate=1e-3, curve="linear",
+    train_from="current", extrapolation=0.0, momentum="constant", restart="never", replay="none",
+    replay_rounds=None, epochs=2, learning_rate=1e-3, curve="linear",
     warmup_share=0.0, batch_size=4, micro_batch_size=4, clip_norm=1.0, weight_decay=0.0,
     adam_beta1=0.9, adam_beta2=0.999, adam_eps=1e-8, checkpoint_every=2,
 )  # fmt: skip
