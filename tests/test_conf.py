@@ -130,18 +130,3 @@ def test_numbers_have_a_range(target: str) -> None:
         name for name, setting in signature_of(target).settings.items() if bare(setting.kind)
     ]
     assert set(unlimited) <= {"wrong_score", "unmarked_score", "right_score"}, unlimited
-
-
-SWEEPS = sorted((CONF.parent / "sweeps").glob("*.yaml"))
-
-
-@pytest.mark.parametrize("file", SWEEPS, ids=lambda file: file.stem)
-def test_a_sweep_asks_a_question_and_is_several_runs(file: Path) -> None:
-    assert file.read_text(encoding="utf-8").splitlines()[0].endswith("?")
-    found = jobs(["--config-dir", str(file.parent), "--config-name", file.stem])
-    assert len(found) > 1
-    assert len({job.config.run_name() for job in found}) == len(found)
-
-
-def test_there_are_sweeps() -> None:
-    assert SWEEPS

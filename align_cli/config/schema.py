@@ -124,6 +124,15 @@ class Frozen:
                 "no leading dot (`outputs` says where the folder is)"
             )
 
+    def grouped(self, study: str) -> Self:
+        """The same configuration, reported as one of a study's; a group that is given stays."""
+        tracker = self.bindings["tracker"]
+        if tracker.settings.get("group", study) is not None:
+            return self
+        settings = {**tracker.settings, "group": study}
+        bindings = {**self.bindings, "tracker": replace(tracker, settings=settings)}
+        return replace(self, bindings=bindings)
+
     def renamed(self, name: str) -> Self:
         """The same configuration under another folder's name."""
         return replace(self, name=name)

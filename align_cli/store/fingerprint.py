@@ -49,13 +49,20 @@ def _collect(module: str, seen: dict[str, str]) -> None:
     file = _source_file(module)
     if file is None:
         return
+    stat = file.stat()
+    seen[module], imported = _read(file, stat.st_mtime_ns, stat.st_size)
+    for name in imported:
+        _collect(name, seen)
+
+
+@cache
+def _read(file: Path, mtime_ns: int, size: int) -> tuple[str, tuple[str, ...]]:
+    """The hash of one module's meaning, and what it imports; read once while it stays the same."""
     tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             _drop_strings(node)
-    seen[module] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-    for name in _imports(tree):
-        _collect(name, seen)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(_imports(tree))
 
 
 def _drop_strings(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:

@@ -106,6 +106,18 @@ class RunFolder:
             ) from error
 
 
+def in_use(path: Path) -> bool:
+    """Whether a process is writing the run folder; a process that was killed is not."""
+    try:
+        with (path / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def record_facts(records: Mapping[str, Record], *, shared: bool) -> dict[str, Any]:
     """The run's account of one numbered stage, which may be of several stored stages."""
     return {
