@@ -116,6 +116,7 @@ HEAVY = ("torch", "transformers", "datasets", "wandb", "hydra", "omegaconf", "py
         (["run", "lss=dpo"], ("hydra", "omegaconf")),
         (["check"], ("hydra", "omegaconf")),
         (["check", "pairing=siblings"], ("hydra", "omegaconf")),
+        (["sweep", "beta", "--dry-run"], ("hydra", "omegaconf")),
     ],
     ids=str,
 )

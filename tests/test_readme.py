@@ -51,6 +51,12 @@ def place(tmp_path_factory):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
             assert kind in ("python", "yaml")
+    # The study that is shown, cut down: studies of the current folder come first.
+    (folder / "sweeps").mkdir()
+    study = (ROOT / "sweeps" / "beta.yaml").read_text().replace("seeds: [0, 1, 2]", "seeds: 1")
+    (folder / "sweeps" / "beta.yaml").write_text(
+        study.replace("[0.05, 0.1, 0.3, 1.0]", "[0.1, 1.0]")
+    )
     align(folder, "run", *SHORT, "name=NAME", "schedule.rounds=4")
     align(folder, "run", *SHORT, "name=OTHER", "loss=ipo", "schedule.rounds=1")
     return folder
@@ -81,11 +87,8 @@ def test_a_command_runs(command, place):
 
         first = next((place / "outputs/NAME/round_00/1_prompts").glob("*.parquet"))
         words[words.index("--prompt") + 1] = read_rows(first, Prompt)[0].id[:8]
-    if "--config-dir" in words and "sweeps" in words:
-        # Nine whole runs; test_conf.py composes each.
-        words = [*words, f"--config-dir={ROOT / 'sweeps'}", "--dry-run"]
-        words.remove("--config-dir")
-        words.remove("sweeps")
+    if words[0] == "sweep":
+        words += [*SHORT, f"--name={'-'.join(words).replace('-', '')}"]
     elif any("/" in word and word.startswith("policy.path=Qwen") for word in words):
         # The hub is not reachable from a test: the words are composed and bound, not run.
         words = ["check", *words[1:]]
@@ -96,8 +99,10 @@ def test_a_command_runs(command, place):
             words += ["task.heldout_share=0.3"]
     out = align(place, *words)
     assert out.strip()
-    if words[0] in ("run", "eval") and "--dry-run" not in words:
+    if words[0] in ("run", "eval"):
         assert "sampled" in out
+    if words[0] == "sweep":
+        assert ("detectable effect" if "--dry-run" in words else "2 done of 2 cells") in out
 
 
 def test_the_first_command_reaches_what_it_promises(tmp_path):

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from align_cli import __version__
-from align_cli.cli import catalogue, check, compare, doctor, run, show
+from align_cli.cli import catalogue, check, compare, doctor, run, show, sweep
 from align_cli.cli.output import print_error
 from align_cli.errors import AlignError
 
@@ -65,6 +65,8 @@ def _root(
 
 
 app.command("run", context_settings=FORWARD)(run.run)
+app.command("sweep")(sweep.sweep)
+app.command("cell", hidden=True)(sweep.cell)
 app.command("check", context_settings=FORWARD)(check.check)
 app.command("list")(catalogue.list_choices)
 app.command("explain")(catalogue.explain)

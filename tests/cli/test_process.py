@@ -39,7 +39,13 @@ def cpu_seconds(words: list[str], cwd: Path) -> float:
 
 @pytest.mark.parametrize(
     ("words", "limit"),
-    [(["--help"], 0.3), (["run", "--help"], 0.3), (["check"], 3.0), (["run", "loss.bta=1"], 3.0)],
+    [
+        (["--help"], 0.3),
+        (["run", "--help"], 0.3),
+        (["check"], 3.0),
+        (["run", "loss.bta=1"], 3.0),
+        (["sweep", "n_versus_pace", "--dry-run"], 2.0),
+    ],
     ids=str,
 )
 def test_it_answers_at_once(tmp_path: Path, words: list[str], limit: float) -> None:

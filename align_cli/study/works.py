@@ -1,0 +1,178 @@
+"""The stages that a cell will need, as its configuration alone tells: which are shared, how large.
+
+Each stage gets a key made of what it is made from, keys in place of bytes: two stages of one key
+are the same stage and are made once. Stages that only turn out to have equal bytes (a noise that
+flips nothing) are not foreseen, so a study never shares less than is said here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from align_cli.store import fingerprint
+
+if TYPE_CHECKING:
+    from align_cli.config.build import Binding
+    from align_cli.config.schema import RunConfig
+
+ONE_PASS = ("align_cli.sampler.best_of_n.best_of_n",)
+"""Samplers that look at no label, so that their draws do not depend on verifier and noise."""
+NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "replay",
+                "replay_rounds", "checkpoint_every"}  # fmt: skip
+"""Settings of the schedule that reach the weights only through what training is given."""
+
+
+KNOWN = {
+    "ref_pairs": ("4_reference", "reference", "PairReference"),
+    "ref_tokens": ("4_reference_tokens", "reference", "PairTokenReference"),
+    "start_pairs": ("4_start", "start", "PairReference"),
+    "ref_groups": ("4_reference", "reference", "GroupReference"),
+    "mismatch_logratio_G": ("4_mismatch", "reference", "MismatchReference"),
+}
+"""{parameter of a loss: place, whose log-probs, rows} of what is computed once before training."""
+IN_THE_ROWS = {"pairs", "pair_labels", "tokens", "groups", "group_labels"}
+"""Parameters of a loss that need no other policy."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One numbered stage of a run."""
+
+    round_number: int | None
+    """None before the first round."""
+    place: str
+    """`2_completions`"""
+    key: str
+    units: float | None
+    """What its cost grows with: draws, prompts, pairs times epochs; None where unknown."""
+
+
+def works_of(config: "RunConfig") -> list[Work]:
+    """Every stage of a run, in order."""
+    return list(_Works(config))
+
+
+def distinct(works: Iterable[Work]) -> dict[str, Work]:
+    """{key: work}, each stage once."""
+    found: dict[str, Work] = {}
+    for work in works:
+        found.setdefault(work.key, work)
+    return found
+
+
+def draws_per_prompt(config: "RunConfig") -> float | None:
+    """How many draws a prompt gets: as set, or at most for a sampler that corrects."""
+    settings = config.bindings["sampler"].settings
+    if "n" in settings:
+        return float(settings["n"])
+    if "explore" in settings:
+        return float(settings["explore"]) + 1
+    return None
+
+
+class _Works:
+    def __init__(self, config: "RunConfig") -> None:
+        self.config = config
+        self.parts = config.bindings
+        self.plan = config.bindings["schedule"].settings
+        self.size = _number(config.bindings["task"].settings.get("prompts_per_round"))
+        self.exam = _number(config.bindings["task"].settings.get("heldout_prompts"))
+
+    def key(self, *facts: Any) -> str:
+        """Every draw depends on the seed, so every key does."""
+        return fingerprint.of_value([self.config.seed, *facts])
+
+    def part(self, group: str) -> list[Any]:
+        return _facts(self.parts[group])
+
+    def __iter__(self) -> Iterator[Work]:
+        exam = self.key("prompts", self.part("task"), "heldout")
+        policies = [self.key("policy", self.part("policy"))]
+        yield Work(None, "5_policy", policies[0], 1)
+        yield Work(None, "1_prompts", exam, self.exam)
+        yield self._scores(None, exam, policies[0], [])
+        history: list[str] = []
+        for number in range(int(self.plan["rounds"])):
+            reference = self._reference(number, policies)
+            prompts = self.key("prompts", self.part("task"), "train", number)
+            yield Work(number, "1_prompts", prompts, self.size)
+            author = policies[0] if self.plan["draw_from"] == "initial" else policies[-1]
+            drawn = self.key("draw", number, prompts, self.part("engine"), author, self._draws())
+            yield Work(number, "2_completions", drawn, self._times(draws_per_prompt(self.config)))
+            labels = self.key("labels", drawn, self.part("verifier"), self.part("noise"), number)
+            yield Work(number, "3_labels", labels, self._times(draws_per_prompt(self.config)))
+            pairs = self.key("pairs", labels, self.part("pairing"))
+            yield Work(number, "4_pairs", pairs, self.size)
+            history.append(pairs)
+            chosen = self._replayed(history)
+            known, tables = self._known(number, chosen, reference, policies[-1])
+            yield from tables
+            plan = {k: v for k, v in self.plan.items() if k not in NOT_TRAINING}
+            made = [self.part("loss"), plan, chosen, known, policies[-1], number]
+            if self.parts["loss"].needs - IN_THE_ROWS - KNOWN.keys():
+                made += [reference, self.part("engine")]
+            policies.append(self.key("policy", made))
+            epochs = float(self.plan["epochs"]) * len(chosen)
+            yield Work(number, "5_policy", policies[-1], self._times(epochs))
+            yield self._scores(number, exam, policies[-1], [reference, policies[0]])
+
+    def _known(
+        self, number: int, chosen: list[str], reference: str, start: str
+    ) -> tuple[list[str], list[Work]]:
+        """Log-probs that stand still while a round trains; equal rows of one policy are one."""
+        found: dict[str, Work] = {}
+        for need, (place, whose, rows) in KNOWN.items():
+            if need in self.parts["loss"].needs:
+                policy = {"reference": reference, "start": start}[whose]
+                key = self.key("reference", rows, chosen, policy)
+                found.setdefault(key, Work(number, place, key, self._times(len(chosen))))
+        return list(found), list(found.values())
+
+    def _scores(self, number: int | None, exam: str, policy: str, against: list[str]) -> Work:
+        judged = [self.part(group) for group in ("engine", "evaluation", "verifier")]
+        key = self.key("scores", exam, policy, against, judged)
+        settings = self.parts["evaluation"].settings
+        answers = _number(settings.get("samples"))
+        if answers is not None:
+            answers += bool(settings.get("greedy"))
+        units = None if answers is None or self.exam is None else answers * self.exam
+        return Work(number, "6_scores", key, units)
+
+    def _draws(self) -> list[Any]:
+        """What decides the draws, besides prompts and policy."""
+        facts = self.part("sampler")
+        if self.parts["sampler"].target not in ONE_PASS:
+            facts += [*self.part("verifier"), *self.part("noise")]
+        return facts
+
+    def _reference(self, number: int, policies: list[str]) -> str:
+        kind = self.plan["reference"]
+        if kind == "previous":
+            return policies[number]
+        if kind == "every_m":
+            return policies[number // int(self.plan["reference_every"])
+                            * int(self.plan["reference_every"])]  # fmt: skip
+        if kind == "ema" and number:
+            return self.key("ema", self.plan["ema_decay"], policies)
+        return policies[0]
+
+    def _replayed(self, history: list[str]) -> list[str]:
+        replay = self.plan["replay"]
+        if replay == "last_k":
+            return history[-1 - int(self.plan["replay_rounds"]) :]
+        return list(history) if replay == "all" else history[-1:]
+
+    def _times(self, count: float | None) -> float | None:
+        return None if count is None or self.size is None else self.size * count
+
+
+def _facts(binding: "Binding") -> list[Any]:
+    return [binding.target, _plain(binding.settings), _plain(binding.loop_settings)]
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in settings.items()}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
