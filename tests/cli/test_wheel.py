@@ -47,6 +47,8 @@ def test_the_wheel_finds_its_own_conf(installed: Path, tmp_path: Path) -> None:
         capture_output=True, text=True, cwd=tmp_path, check=True,
         env={**os.environ, "PYTHONPATH": str(installed)},
     )  # fmt: skip
+    studied = align(installed, tmp_path, "sweep", "n_versus_pace", "--dry-run")
+    assert "detectable effect" in studied.stdout, studied.stderr
     assert Path(where.stdout.strip()) == installed / "align_cli" / "conf"
     assert list(tmp_path.iterdir()) == []
 
