@@ -6,9 +6,10 @@ flips nothing) are not foreseen, so a study never shares less than is said here.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from align_cli.schedule.across_rounds import trained_from
 from align_cli.store import fingerprint
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 ONE_PASS = ("align_cli.sampler.best_of_n.best_of_n",)
 """Samplers that look at no label, so that their draws do not depend on verifier and noise."""
-NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "replay",
-                "replay_rounds", "checkpoint_every"}  # fmt: skip
+NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "train_from",
+                "extrapolation", "momentum", "restart", "replay", "replay_rounds",
+                "checkpoint_every"}  # fmt: skip
 """Settings of the schedule that reach the weights only through what training is given."""
 
 
@@ -74,7 +76,8 @@ class _Works:
     def __init__(self, config: "RunConfig") -> None:
         self.config = config
         self.parts = config.bindings
-        self.plan = config.bindings["schedule"].settings
+        self.schedule = config.bindings["schedule"].load()()
+        self.plan = asdict(self.schedule)
         self.size = _number(config.bindings["task"].settings.get("prompts_per_round"))
         self.exam = _number(config.bindings["task"].settings.get("heldout_prompts"))
 
@@ -92,6 +95,7 @@ class _Works:
         yield Work(None, "1_prompts", exam, self.exam)
         yield self._scores(None, exam, policies[0], [])
         history: list[str] = []
+        trained = [policies[0]]
         for number in range(int(self.plan["rounds"])):
             reference = self._reference(number, policies)
             prompts = self.key("prompts", self.part("task"), "train", number)
@@ -105,16 +109,26 @@ class _Works:
             yield Work(number, "4_pairs", pairs, self.size)
             history.append(pairs)
             chosen = self._replayed(history)
-            known, tables = self._known(number, chosen, reference, policies[-1])
+            start = policies[trained_from(self.schedule, number)]
+            known, tables = self._known(number, chosen, reference, start)
             yield from tables
             plan = {k: v for k, v in self.plan.items() if k not in NOT_TRAINING}
-            made = [self.part("loss"), plan, chosen, known, policies[-1], number]
+            made = [self.part("loss"), plan, chosen, known, start, number]
             if self.parts["loss"].needs - IN_THE_ROWS - KNOWN.keys():
                 made += [reference, self.part("engine")]
-            policies.append(self.key("policy", made))
+            trained.append(self.key("policy", made))
+            policies.append(self._handed_on(number, trained, history))
             epochs = float(self.plan["epochs"]) * len(chosen)
-            yield Work(number, "5_policy", policies[-1], self._times(epochs))
+            yield Work(number, "5_policy", trained[-1], self._times(epochs))
             yield self._scores(number, exam, policies[-1], [reference, policies[0]])
+
+    def _handed_on(self, number: int, trained: list[str], history: list[str]) -> str:
+        """The policy that enters the next round, which may lie past the one that was trained."""
+        if self.plan["extrapolation"] == 0 or number == 0:
+            return trained[-1]
+        ways = [self.plan[name] for name in ("extrapolation", "momentum", "restart")]
+        scores = history if self.plan["restart"] != "never" else []
+        return self.key("extrapolated", number, trained[-2:], ways, scores)
 
     def _known(
         self, number: int, chosen: list[str], reference: str, start: str

@@ -84,6 +84,17 @@ def test_a_reference_that_moves_is_another_one_from_round_one_on() -> None:
     assert "1/4_reference" not in shared(previous, every)
 
 
+def test_schedules_across_rounds_decide_what_is_trained() -> None:
+    words = ("schedule.rounds=3", "schedule.draw_from=initial", "schedule.reference=initial")
+    plain = works(*words)
+    past = works(*words, "schedule.extrapolation=0.5")
+    assert "1/5_policy" in shared(plain, past)
+    assert "2/5_policy" not in shared(plain, past)
+    anew = works(*words, "schedule.train_from=initial")
+    assert "0/5_policy" in shared(plain, anew)
+    assert "1/5_policy" not in shared(plain, anew)
+
+
 def test_what_is_known_before_training_is_what_the_loop_computes() -> None:
     from align_cli.loop.known import TABLES
     from align_cli.loop.policies import NOT_TRAINING
