@@ -20,8 +20,7 @@ class Request:
 
     draws: Sequence[Draw]
     prompts: Mapping[str, Prompt]
-    policies: Mapping[str, PolicyRef]
-    """{author: checkpoint}"""
+    models: "Models"
     stream: tuple[int | str, ...]
     """Names the random numbers, e.g. (seed, "draw", round); prompt and index are added."""
 
@@ -33,14 +32,13 @@ def complete(loop: Loop, request: Request, title: str) -> Stage:
 
     def work(stage: Stage) -> None:
         loop.reporter.begin(title, total=len(request.draws), unit="completions")
-        models = _Models(loop, request.policies)
         for number, draws in enumerate(shards):
             name = f"completions-{number:05d}"
             if stage.has(name):
                 loop.reporter.advance(len(draws))
                 continue
             with measured() as cost:
-                rows = _shard(loop, request, draws, models, cost)
+                rows = _shard(loop, request, draws, cost)
             stage.write(name, rows, Completion, cost)
         stage.finish(rows_in=len(request.draws), rows_out=len(request.draws))
         loop.reporter.end("")
@@ -50,35 +48,38 @@ def complete(loop: Loop, request: Request, title: str) -> Stage:
         "engine": loop.parts["engine"].made_from,
         "shard_draws": size,
         "draws": fingerprint.of_value([asdict(draw) for draw in request.draws]),
-        "policies": {author: request.policies[author].content for author in sorted(authors)},
+        "policies": {author: request.models.content(author) for author in sorted(authors)},
         "stream": list(request.stream),
         "versions": dict(loop.versions),
     }
     return loop.make("completions", facts, work)
 
 
-class _Models:
-    """Checkpoints loaded when first asked for; one per content."""
+class Models:
+    """Checkpoints by author, loaded when first asked for; one per content."""
 
     def __init__(self, loop: Loop, policies: Mapping[str, PolicyRef]) -> None:
         self._loop, self._policies = loop, policies
         self._loaded: dict[str, LanguageModel] = {}
 
+    def content(self, author: str) -> str:
+        """Fingerprint of an author's checkpoint."""
+        return self._policies[author].content
+
     def of(self, author: str) -> LanguageModel:
+        """An author's checkpoint in memory."""
         policy = self._policies[author]
         if policy.content not in self._loaded:
             self._loaded[policy.content] = self._loop.load(policy)
         return self._loaded[policy.content]
 
 
-def _shard(
-    loop: Loop, request: Request, draws: Sequence[Draw], models: _Models, cost: Cost
-) -> list[Completion]:
+def _shard(loop: Loop, request: Request, draws: Sequence[Draw], cost: Cost) -> list[Completion]:
     rows: dict[int, Completion] = {}
     for author in sorted({draw.author for draw in draws}):
         places = [place for place, draw in enumerate(draws) if draw.author == author]
         mine = [draws[place] for place in places]
-        model = models.of(author)
+        model = request.models.of(author)
         prompt_ids = _encode_all(model, mine)
         keys = [derive(*request.stream, draw.prompt_id, draw.index) for draw in mine]
         advance: Callable[[int, int], None] = loop.reporter.advance
@@ -87,7 +88,7 @@ def _shard(
         )
         _count(model, generated, cost)
         outside = _prompt_logps(request, mine, generated, model, cost)
-        content = request.policies[author].content
+        content = request.models.content(author)
         for place, draw, out, key, logp in zip(places, mine, generated, keys, outside, strict=True):
             own = draw.messages == request.prompts[draw.prompt_id].messages
             rows[place] = _completion(draw, out, model, content, key, own, logp)

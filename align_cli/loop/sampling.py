@@ -1,4 +1,8 @@
-"""Stages 2 and 3: the sampler is asked in passes; each pass is drawn, then judged."""
+"""Stages 2 and 3: the sampler is asked in passes; each pass is drawn, then judged.
+
+A pass is made in blocks of siblings (loop/pool.py), a stage each: runs that want more or fewer
+draws of the same kind share the blocks that both want.
+"""
 
 import time
 from collections import Counter, defaultdict
@@ -7,8 +11,9 @@ from dataclasses import dataclass
 
 from align_cli.errors import AlignError
 from align_cli.loop.context import Loop, PolicyRef
-from align_cli.loop.generation import Request, complete
+from align_cli.loop.generation import Models, Request, complete
 from align_cli.loop.labelling import check_unscored, label_completions
+from align_cli.loop.pool import block_of
 from align_cli.rows import Completion, Draw, Judged, Label, Prompt
 from align_cli.store.stage import Stage
 
@@ -38,36 +43,55 @@ def sample(
 ) -> Sampled:
     """Ask the sampler until it wants nothing more."""
     by_id = {prompt.id: prompt for prompt in prompts}
+    models = Models(loop, policies)
     sampled = Sampled([], {}, {}, {})
     draws_so_far: dict[tuple[str, int], Draw] = {}
     drawing = judging = 0.0
+    passes = 0
     while draws := loop.parts["sampler"](prompts=prompts, judged=sampled.judged):
-        name = f"pass_{len(sampled.completions)}"
+        name = f"pass_{passes}"
+        passes += 1
         _check_draws(loop, draws, draws_so_far, by_id)
         draws_so_far.update({(draw.prompt_id, draw.index): draw for draw in draws})
-        began = time.perf_counter()
-        request = Request(draws, by_id, policies, (loop.seed, "draw", number))
-        drawn = complete(loop, request, f"round {number} generate")
-        rows = drawn.read_all("completions", Completion)
-        drawing += time.perf_counter() - began
-        began = time.perf_counter()
-        labelled = label_completions(
-            loop,
-            drawn,
-            by_id,
-            prompts_content=prompts_stage.record.content,
-            stream=(loop.seed, "noise", number),
-            title=f"round {number} label",
-        )
-        labels = labelled.read_all("labels", Label)
-        judging += time.perf_counter() - began
-        sampled.completions[name], sampled.labels[name] = drawn, labelled
-        sampled.judged.extend(
-            Judged(completion=row, label=label) for row, label in zip(rows, labels, strict=True)
-        )
+        judged: dict[tuple[str, int], Judged] = {}
+        for block, wanted in _blocks(name, draws).items():
+            began = time.perf_counter()
+            request = Request(wanted, by_id, models, (loop.seed, "draw", number))
+            drawn = complete(loop, request, f"round {number} generate")
+            rows = drawn.read_all("completions", Completion)
+            drawing += time.perf_counter() - began
+            began = time.perf_counter()
+            labelled = label_completions(
+                loop,
+                drawn,
+                by_id,
+                prompts_content=prompts_stage.record.content,
+                stream=(loop.seed, "noise", number),
+                title=f"round {number} label",
+            )
+            labels = labelled.read_all("labels", Label)
+            judging += time.perf_counter() - began
+            sampled.completions[block], sampled.labels[block] = drawn, labelled
+            judged |= {
+                (row.prompt_id, row.index): Judged(completion=row, label=label)
+                for row, label in zip(rows, labels, strict=True)
+            }
+        sampled.judged.extend(judged[draw.prompt_id, draw.index] for draw in draws)
         check_unscored(loop, sampled.judged, f"round {number}, {name}")
     _conclude(loop, number, prompts, prompts_stage, policies, sampled, drawing, judging)
     return Sampled(sampled.judged, draws_so_far, sampled.completions, sampled.labels)
+
+
+def _blocks(name: str, draws: Sequence[Draw]) -> dict[str, list[Draw]]:
+    """{stage: draws} of a pass; its first block bears the name of the pass."""
+    blocks: dict[int, list[Draw]] = defaultdict(list)
+    for draw in draws:
+        blocks[block_of(draw.index)].append(draw)
+    first = min(blocks)
+    return {
+        name if start == first else f"{name}_from_{start}": blocks[start]
+        for start in sorted(blocks)
+    }
 
 
 def _check_draws(

@@ -7,7 +7,7 @@ from math import sqrt
 from align_cli.evaluation.scores import score_rows
 from align_cli.evaluation.summary import summary
 from align_cli.loop.context import Loop, PolicyRef
-from align_cli.loop.generation import Request, complete
+from align_cli.loop.generation import Models, Request, complete
 from align_cli.loop.labelling import check_unscored, label_completions
 from align_cli.model.scoring import score_sequences
 from align_cli.rows import Completion, Judged, Label, Prompt, Score
@@ -33,7 +33,7 @@ def evaluate(
     title = "start" if number is None else f"round {number}"
     by_id = {prompt.id: prompt for prompt in prompts}
     draws = loop.parts["evaluation"](prompts=prompts)
-    request = Request(draws, by_id, {"current": policy}, (loop.seed, "evaluation"))
+    request = Request(draws, by_id, Models(loop, {"current": policy}), (loop.seed, "evaluation"))
     drawn = complete(loop, request, f"{title} evaluate")
     labelled = label_completions(
         loop,

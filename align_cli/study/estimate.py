@@ -95,13 +95,13 @@ class Oracle:
         identity = _identity(cell.config)
         setting_up = work.round_number is None and work.place != "6_scores"
         if setting_up or basis.same_but_seed(identity):
-            return 1.0
+            return work.share
         there = units_there(basis, work.place)
         here = work.units
         if work.place in ("2_completions", "3_labels") and here is not None:
             drawn = self._draws(identity)
             size = identity.get("task.prompts_per_round")
-            here = here if drawn is None or size is None else drawn * float(size)
+            here = here if drawn is None or size is None else drawn * float(size) * work.share
         return None if here is None or not there else here / there
 
     def _draws(self, identity: dict[str, Any]) -> float | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from align_cli.loop.pool import bounds
 from align_cli.schedule.across_rounds import trained_from
 from align_cli.store import fingerprint
 
@@ -47,6 +48,8 @@ class Work:
     key: str
     units: float | None
     """What its cost grows with: draws, prompts, pairs times epochs; None where unknown."""
+    share: float = 1.0
+    """Of what this cell does at this place in this round; siblings are drawn in blocks."""
 
 
 def works_of(config: "RunConfig") -> list[Work]:
@@ -101,11 +104,14 @@ class _Works:
             prompts = self.key("prompts", self.part("task"), "train", number)
             yield Work(number, "1_prompts", prompts, self.size)
             author = policies[0] if self.plan["draw_from"] == "initial" else policies[-1]
-            drawn = self.key("draw", number, prompts, self.part("engine"), author, self._draws())
-            yield Work(number, "2_completions", drawn, self._times(draws_per_prompt(self.config)))
-            labels = self.key("labels", drawn, self.part("verifier"), self.part("noise"), number)
-            yield Work(number, "3_labels", labels, self._times(draws_per_prompt(self.config)))
-            pairs = self.key("pairs", labels, self.part("pairing"))
+            labels = []
+            for draws, answers, share in self._pool():
+                drawn = self.key("draw", number, prompts, self.part("engine"), author, draws)
+                yield Work(number, "2_completions", drawn, self._times(answers), share)
+                made_of = [self.part("verifier"), self.part("noise")]
+                labels.append(self.key("labels", drawn, made_of, number))
+                yield Work(number, "3_labels", labels[-1], self._times(answers), share)
+            pairs = self.key("pairs", labels, self._draws(), self.part("pairing"))
             yield Work(number, "4_pairs", pairs, self.size)
             history.append(pairs)
             chosen = self._replayed(history)
@@ -151,6 +157,20 @@ class _Works:
             answers += bool(settings.get("greedy"))
         units = None if answers is None or self.exam is None else answers * self.exam
         return Work(number, "6_scores", key, units)
+
+    def _pool(self) -> Iterator[tuple[Any, float | None, float]]:
+        """Blocks of draws: what decides them, how many a prompt has, and their share of all.
+
+        Where it is not known beforehand how many there will be, they are taken as one block.
+        """
+        draws = draws_per_prompt(self.config)
+        if self.parts["sampler"].target not in ONE_PASS or draws is None:
+            yield self._draws(), draws, 1.0
+            return
+        target, settings, loop_settings = self.part("sampler")
+        alike = [target, {k: v for k, v in settings.items() if k != "n"}, loop_settings]
+        for start, end in bounds(int(draws)):
+            yield [alike, start, end], end - start, (end - start) / draws
 
     def _draws(self) -> list[Any]:
         """What decides the draws, besides prompts and policy."""

@@ -44,6 +44,8 @@ DRAWN = {"0/2_completions", "0/3_labels", "0/4_pairs"}
     [
         ("loss.beta=0.1", "loss.beta=0.2", START | ASKED | DRAWN | {"0/4_reference"}),
         ("loss=dpo", "loss=sft", START | ASKED | DRAWN),
+        ("sampler.n=4", "sampler.n=16", START | ASKED | DRAWN - {"0/4_pairs"}),
+        ("sampler.n=2", "sampler.n=3", START | ASKED | DRAWN - {"0/4_pairs"}),
         ("sampler=best_of_n", "sampler=pace", START | ASKED),
         ("noise=none", "noise=flip", START | ASKED | {"0/2_completions"}),
         ("sampler=pace", "sampler=pace noise=flip", START | ASKED),
@@ -107,8 +109,11 @@ def test_what_is_known_before_training_is_what_the_loop_computes() -> None:
 
 
 def test_units_are_draws_and_pairs() -> None:
-    by_place = {(w.round_number, w.place): w.units for w in works("sampler.n=8")}
-    assert by_place[0, "2_completions"] == 768 * 8
+    wide = works("sampler.n=8")
+    by_place = {(w.round_number, w.place): w.units for w in wide}
+    drawn = [w for w in wide if (w.round_number, w.place) == (0, "2_completions")]
+    assert [w.units for w in drawn] == [768 * 2, 768 * 2, 768 * 4]
+    assert sum(w.share for w in drawn) == 1
     assert by_place[0, "5_policy"] == 768 * 2
     assert by_place[0, "6_scores"] == 400 * 5
     replayed = {(w.round_number, w.place): w.units for w in works("schedule.replay=all")}
