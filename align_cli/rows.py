@@ -225,14 +225,18 @@ class Pair:
     chosen: int
     rejected: int
     margin: float
-    """score(chosen) - score(rejected) [score units]."""
+    """score(chosen) - score(rejected) [score units]; 0 exactly where tied."""
     kind: Kind
     """`corrected` when the chosen completion is a correction."""
+    tied: bool = False
+    """Both have one score, and the pairing rule was asked by name to break ties."""
 
     def __post_init__(self) -> None:
         if self.chosen == self.rejected:
             raise RowError(f"pair of {self.prompt_id}: chosen and rejected are both {self.chosen}")
-        if not self.margin > 0:
+        if self.tied and self.margin != 0:
+            raise RowError(f"pair of {self.prompt_id}: tied, yet of margin {self.margin}")
+        if not self.tied and not self.margin > 0:
             raise RowError(f"pair of {self.prompt_id}: margin {self.margin}; a tie is no pair")
 
 

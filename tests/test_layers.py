@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "align_cli"
 
 GROUPS = ("task", "demonstration", "policy", "engine", "sampler", "verifier", "noise", "pairing",
-          "loss", "schedule", "evaluation", "tracker")  # fmt: skip
+          "filter", "loss", "schedule", "evaluation", "tracker")  # fmt: skip
 RANKS = {
     "__main__": 100,
     "cli": 90,

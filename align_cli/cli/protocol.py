@@ -39,7 +39,7 @@ def protocol(config: Frozen) -> list[tuple[str, str]]:
     """(aspect, what holds) in the order of the data."""
     parts = config.bindings
     schedule, loss = parts["schedule"].settings, parts["loss"]
-    chosen = {"run", "task", "policy", "sampler", "verifier", "noise", "pairing"}
+    chosen = {"run", "task", "policy", "sampler", "verifier", "noise", "pairing", "filter"}
     rest = {k: v for k, v in schedule.items() if k not in ("reference", "draw_from", "replay")}
     return [
         ("run", f"{config.run_name()} in {config.outputs}/"),
@@ -78,6 +78,8 @@ def formula(binding: Binding) -> str:
 
 
 def _ties(pairing: Binding) -> str:
+    if (ties := pairing.settings.get("ties", "drop")) != "drop":
+        return f"a pair of margin 0, as asked for by name: pairing.ties={ties}"
     if pairing.unit == "pairs":
         return "never a pair: two answers of one score teach nothing"
     return "members of one group; the pairing says whether a group of one score is kept"

@@ -11,12 +11,21 @@ from align_cli.config.signature import signature_of
 from align_cli.config.units import unit_of
 from align_cli.errors import ConfigError
 
+UNFILTERED = "none"
+"""The one filter that also stands beside a pairing rule that supplies groups."""
+
 
 def check_fit(bindings: Mapping[str, Binding], folders: Sequence[Path]) -> None:
     """Refuse a loss on groups with a rule that makes pairs, and the other way round."""
     if "loss" not in bindings or "pairing" not in bindings:
         return
     loss, pairing = bindings["loss"], bindings["pairing"]
+    kept = bindings.get("filter")
+    if pairing.unit == "groups" and kept is not None and kept.choice != UNFILTERED:
+        raise ConfigError(
+            f"filter={kept.choice} drops pairs, but pairing={pairing.choice} supplies groups; "
+            "choose filter=none, or a pairing that supplies pairs"
+        )
     if loss.unit == pairing.unit:
         return
     fitting = [f"pairing={name}" for name in supplying(loss.unit, folders)]

@@ -37,6 +37,7 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "verifier": frozenset({"prompts", "completions"}),
     "noise": frozenset({"label", "prompt", "completion", "seed"}),
     "pairing": frozenset({"siblings", "seed"}),
+    "filter": frozenset({"pairs", "siblings", "seed"}),
     "loss": LOSS_DATA["pairs"] | LOSS_DATA["groups"],
     "schedule": frozenset(),
     "evaluation": frozenset({"prompts"}),

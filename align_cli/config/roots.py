@@ -29,6 +29,7 @@ class RunRoot(Root):
     verifier: Any = MISSING
     noise: Any = MISSING
     pairing: Any = MISSING
+    filter: Any = MISSING
     loss: Any = MISSING
     schedule: Any = MISSING
     evaluation: Any = MISSING

@@ -9,7 +9,14 @@ from align_cli.errors import AlignError, NothingToTrain
 from align_cli.gate import gate_failure
 from align_cli.loop.context import Loop, Part
 from align_cli.loop.sampling import Sampled
-from align_cli.loop.yields import Offered, group_metrics, pair_metrics, why_no_group, why_no_pair
+from align_cli.loop.yields import (
+    Offered,
+    filter_metrics,
+    group_metrics,
+    pair_metrics,
+    why_no_group,
+    why_no_pair,
+)
 from align_cli.rows import Group, Judged, Pair, Prompt
 from align_cli.seeds import derive
 from align_cli.store.cost import measured
@@ -33,14 +40,17 @@ def pair_up(loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled
 
     def work(stage: Stage) -> None:
         with measured() as cost:
-            rows, none = _rows(loop, number, prompts, offered)
+            rows, none, filtered = _rows(loop, number, prompts, offered)
         stage.write(f"{unit}-00000", rows, ROWS[unit], cost)
         used = len({row.prompt_id for row in rows})
         metrics = METRICS[unit](rows, none, offered, sampled.judged)
+        if unit == "pairs":
+            metrics |= filter_metrics(len(rows), filtered)
         stage.finish(rows_in=len(prompts), rows_out=used, dropped=none, metrics=metrics)
 
     facts = {
         "pairing": loop.parts["pairing"].made_from,
+        "filter": loop.parts["filter"].made_from,
         "judged": sampled.content,
         # Gates travel on the draws, not on the completions.
         "sampler": loop.parts["sampler"].made_from,
@@ -99,11 +109,15 @@ def _offer(sampled: Sampled) -> Offered:
 
 def _rows(
     loop: Loop, number: int, prompts: Sequence[Prompt], offered: Offered
-) -> tuple[list[Any], dict[str, int]]:
-    """What the rule makes of every prompt, and {reason: prompts that gave nothing}."""
+) -> tuple[list[Any], dict[str, int], Counter[str]]:
+    """What the rule makes of every prompt and the filter keeps.
+
+    With {reason: prompts that gave nothing} and {reason: pairs that the filter dropped}.
+    """
     rule = loop.parts["pairing"]
     rows: list[Any] = []
     none: Counter[str] = Counter()
+    filtered: Counter[str] = Counter()
     for prompt in prompts:
         siblings = offered.siblings.get(prompt.id, [])
         found: Any = []
@@ -114,10 +128,33 @@ def _rows(
             none[found] += 1
         elif found:
             _check_rows(found, rule)
+            if rule.unit == "pairs":
+                found = _filtered(loop, found, siblings, number, filtered)
+                none["filtered"] += not found
             rows.extend(found)
         else:
             none[WHY_NONE[rule.unit](siblings, offered.silent.get(prompt.id, 0))] += 1
-    return rows, dict(sorted(none.items()))
+    return rows, dict(sorted((+none).items())), filtered
+
+
+def _filtered(
+    loop: Loop,
+    pairs: Sequence[Pair],
+    siblings: Sequence[Judged],
+    number: int,
+    filtered: Counter[str],
+) -> list[Pair]:
+    """The pairs of one prompt that no reason stands against; the reasons are counted."""
+    part = loop.parts["filter"]
+    seed = derive(loop.seed, "filter", number, pairs[0].prompt_id)
+    reasons = part(pairs=list(pairs), siblings=siblings, seed=seed)
+    if len(reasons) != len(pairs):
+        raise AlignError(
+            f"filter {part.target} gave {len(reasons)} reasons for {len(pairs)} pairs; wanted one "
+            "for each, None where the pair is kept"
+        )
+    filtered.update(reason for reason in reasons if reason is not None)
+    return [pair for pair, reason in zip(pairs, reasons, strict=True) if reason is None]
 
 
 def _check_rows(found: Sequence[Any], rule: Part) -> None:

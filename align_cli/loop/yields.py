@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from align_cli.loop.trivial import trivial_metrics
 from align_cli.rows import Group, Judged, Label, Pair
 
 
@@ -66,7 +67,17 @@ def pair_metrics(
             lengths[p.prompt_id, p.chosen] > lengths[p.prompt_id, p.rejected] for p in pairs
         )
         metrics["pair/chosen_longer_share"] = longer / len(pairs)
+        metrics["pair/tied"] = sum(pair.tied for pair in pairs)
+        metrics |= trivial_metrics(
+            pairs, {(j.completion.prompt_id, j.completion.index): j for j in judged}
+        )
     return metrics
+
+
+def filter_metrics(kept: int, filtered: Mapping[str, int]) -> dict[str, float]:
+    """Pairs before the filter, and those it dropped by reason: made = count + sum of filtered."""
+    metrics: dict[str, float] = {"pair/made": kept + sum(filtered.values())}
+    return metrics | {f"pair/filtered/{reason}": n for reason, n in sorted(filtered.items())}
 
 
 def group_metrics(

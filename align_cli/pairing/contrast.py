@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
-from align_cli.errors import RowError
+import numpy as np
+
+from align_cli.errors import AlignError, RowError
 from align_cli.rows import Judged, Pair
+from align_cli.seeds import uniforms
 
 
 def in_order(siblings: Sequence[Judged]) -> list[Judged]:
@@ -28,6 +31,30 @@ def score(one: Judged) -> float:
             f"({one.label.verdict}: {one.label.detail}); only judged siblings are paired"
         )
     return one.label.score
+
+
+def contrasts(ordered: Sequence[Judged]) -> list[tuple[Judged, Judged]]:
+    """All (better, worse) with score(better) > score(worse), by index of better, then of worse."""
+    return [(one, other) for one in ordered for other in ordered if score(one) > score(other)]
+
+
+def rights_and_wrongs(rule: str, ordered: Sequence[Judged]) -> tuple[list[Judged], list[Judged]]:
+    """Right and wrong siblings; one that the verifier only grades raises, naming the rule."""
+    for one in ordered:
+        if one.label.right is None:
+            raise AlignError(
+                f"pairing {rule}: completion {one.completion.prompt_id}/"
+                f"{one.completion.index} has score {one.label.score} but is called neither right "
+                "nor wrong; use pairing=best_worst with a verifier that only grades"
+            )
+    rights = [one for one in ordered if one.label.right]
+    return rights, [one for one in ordered if not one.label.right]
+
+
+def drawn(seed: int, count: int, *, step: int = 0) -> int:
+    """A uniform number in 0 .. count - 1: the `step`-th of the prompt's own stream."""
+    uniform = uniforms(np.array([seed], dtype=np.uint64), step)[0]
+    return int(uniform * count)
 
 
 def pair(chosen: Judged, rejected: Judged) -> Pair:

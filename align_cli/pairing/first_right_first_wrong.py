@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from align_cli.errors import AlignError, RowError
-from align_cli.pairing.contrast import in_order, pair
+from align_cli.errors import RowError
+from align_cli.pairing.contrast import in_order, pair, rights_and_wrongs
 from align_cli.rows import Judged, Pair
 
 
@@ -24,15 +24,7 @@ def first_right_first_wrong(
             (with sampler.trigger=any_wrong): the attempt (natural) or the correction (corrected).
     """
     ordered = in_order(siblings)
-    for one in ordered:
-        if one.label.right is None:
-            raise AlignError(
-                f"pairing first_right_first_wrong: completion {one.completion.prompt_id}/"
-                f"{one.completion.index} has score {one.label.score} but is called neither right "
-                "nor wrong; use pairing=best_worst with a verifier that only grades"
-            )
-    rights = [one for one in ordered if one.label.right]
-    wrongs = [one for one in ordered if not one.label.right]
+    rights, wrongs = rights_and_wrongs("first_right_first_wrong", ordered)
     if not rights or not wrongs:
         return []
     preferred = [one for one in rights if one.completion.kind == prefer]

@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from align_cli.pairing.contrast import in_order, pair, score
+from align_cli.pairing.contrast import contrasts, drawn, in_order, pair
 from align_cli.rows import Judged, Pair
-from align_cli.seeds import uniforms
 
 
 def random(siblings: Sequence[Judged], seed: int) -> list[Pair]:
@@ -15,11 +12,5 @@ def random(siblings: Sequence[Judged], seed: int) -> list[Pair]:
     With scores 0 and 1 it is a uniformly drawn right answer over a uniformly drawn wrong one, and
     the same prompts give a pair as under best_worst: the two rules differ in the pair alone.
     """
-    ordered = in_order(siblings)
-    contrasts = [
-        (better, worse) for better in ordered for worse in ordered if score(better) > score(worse)
-    ]
-    if not contrasts:
-        return []
-    uniform = uniforms(np.array([seed], dtype=np.uint64), 0)[0]
-    return [pair(*contrasts[int(uniform * len(contrasts))])]
+    found = contrasts(in_order(siblings))
+    return [pair(*found[drawn(seed, len(found))])] if found else []

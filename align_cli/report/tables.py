@@ -92,6 +92,9 @@ def closing_lines(result: RunResult) -> list[str]:
         none = counts(stages.get("4_pairs", {}), f"{one}/none/")
         if none:
             lines.append(f"round {number}: prompts without a {one}: {none}")
+        dropped = counts(stages.get("4_pairs", {}), "pair/filtered/")
+        if dropped:
+            lines.append(f"round {number}: pairs that the filter dropped: {dropped}")
     shared = result.shared()
     if shared:
         lines.append(f"shared with earlier runs, not made again: {', '.join(shared)}")

@@ -111,7 +111,9 @@ class _Works:
                 made_of = [self.part("verifier"), self.part("noise")]
                 labels.append(self.key("labels", drawn, made_of, number))
                 yield Work(number, "3_labels", labels[-1], self._times(answers), share)
-            pairs = self.key("pairs", labels, self._draws(), self.part("pairing"))
+            pairs = self.key(
+                "pairs", labels, self._draws(), self.part("pairing"), self.part("filter")
+            )
             yield Work(number, "4_pairs", pairs, self.size)
             history.append(pairs)
             chosen = self._replayed(history)

@@ -21,6 +21,7 @@ def verifier(prompts, completions, *, leaks: tuple[str, ...] = ()): "Toy verifie
 def noise(label, seed, *, flip: Annotated[float, "[0, 0.5)"]): "Toy noise."
 def pairing(siblings, *, prefer: Literal["natural", "corrected"]) -> "list[Pair]":
     "Toy pairing."
+def filter(pairs): "Toy filter."
 def dpo(pairs, ref_pairs, *, beta: Annotated[float, "> 0", "1/nat"],
         label_smoothing: Annotated[float, "[0, 0.5)"] = 0.0):
     """Toy DPO.
@@ -46,6 +47,7 @@ CONF = {
     "verifier/toy": "leaks: []\nmax_unscored: 0.01  # share",
     "noise/toy": "flip: 0.0",
     "pairing/toy": "prefer: natural",
+    "filter/none": "",
     "loss/dpo": "beta: 0.1  # 1/nat",
     "loss/ipo": "tau: 0.2",
     "schedule/toy": "rounds: 2",
