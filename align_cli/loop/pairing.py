@@ -72,10 +72,11 @@ def pair_up(loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled
     )
     if record.rows_out == 0:
         counts = ", ".join(f"{reason} {n}" for reason, n in record.dropped.items())
+        loosen = "loosen the filter, " if "filtered" in record.dropped else ""
         raise NothingToTrain(
             f"round {number}: none of {record.rows_in} prompts gave a {unit[:-1]} ({counts}). "
-            f"{NEEDED[unit]}: draw more (sampler.n), use easier or harder prompts, or warm the "
-            "policy up; `align show` tells what was drawn"
+            f"{NEEDED[unit]}: {loosen}draw more (sampler.n), use easier or harder prompts, or warm "
+            "the policy up; `align show` tells what was drawn"
         )
     return stage
 
