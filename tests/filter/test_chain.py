@@ -34,7 +34,7 @@ def with_tokens(one: Judged, *ids: int, logp: float = -0.5) -> Judged:
     return replace(one, completion=made)
 
 
-def test_what_is_off_drops_nothing():
+def test_what_is_off_drops_nothing() -> None:
     rows = [judged(0, True, finish="length"), judged(1, False)]
     assert reasons(rows, over(0, 1), over(0, 1)) == [None, None]
     assert none([over(0, 1)]) == [None]
@@ -43,7 +43,7 @@ def test_what_is_off_drops_nothing():
 @pytest.mark.parametrize(
     ("which", "expected"), [("chosen", [None, "truncated"]), ("either", ["truncated"] * 2)]
 )
-def test_truncated(which: str, expected: list):
+def test_truncated(which: str, expected: list[Any]) -> None:
     rows = [judged(0, True), judged(1, False, finish="length"), judged(2, True, finish="length")]
     assert reasons(rows, over(0, 1), over(2, 0), drop_truncated=which) == expected
 
@@ -51,12 +51,12 @@ def test_truncated(which: str, expected: list):
 @pytest.mark.parametrize(
     ("tokens", "expected"), [(1, "same_opening"), (2, "same_opening"), (3, None), (9, None)]
 )
-def test_one_answer_after_truncation(tokens: int, expected: str | None):
+def test_one_answer_after_truncation(tokens: int, expected: str | None) -> None:
     rows = [with_tokens(judged(0, True), 1, 2, 3), with_tokens(judged(1, False), 1, 2)]
     assert reasons(rows, over(0, 1), same_first_tokens=tokens) == [expected]
 
 
-def test_margin():
+def test_margin() -> None:
     rows = [judged(0, True), judged(1, False)]
     assert reasons(rows, over(0, 1, 0.2), over(0, 1, 0.3), least_margin=0.3) == ["margin", None]
 
@@ -65,7 +65,7 @@ def test_margin():
     ("least", "most", "expected"),
     [(0.5, 2.0, None), (0.6, None, "length_ratio"), (None, 0.4, "length_ratio"), (0.5, 0.5, None)],
 )
-def test_length_ratio(least: float | None, most: float | None, expected: str | None):
+def test_length_ratio(least: float | None, most: float | None, expected: str | None) -> None:
     rows = [judged(0, True, length=4), judged(1, False, length=8)]
     found = reasons(rows, over(0, 1), min_length_ratio=least, max_length_ratio=most)
     assert found == [expected]
@@ -75,14 +75,16 @@ def test_length_ratio(least: float | None, most: float | None, expected: str | N
     ("least", "most", "expected"),
     [(2.0, None, None), (2.1, None, "difficulty"), (None, 1.9, "difficulty"), (1.0, 2.0, None)],
 )
-def test_difficulty_is_rl_minus_rw(least: float | None, most: float | None, expected: str | None):
+def test_difficulty_is_rl_minus_rw(
+    least: float | None, most: float | None, expected: str | None
+) -> None:
     # rw = 4 * -1, rl = 4 * -0.5
     rows = [with_tokens(judged(0, True), 1, 2, 3, 4, logp=-1.0), judged(1, False)]
     found = reasons(rows, over(0, 1), min_difficulty=least, max_difficulty=most)
     assert found == [expected]
 
 
-def test_difficulty_of_a_correction_is_under_the_original_prompt():
+def test_difficulty_of_a_correction_is_under_the_original_prompt() -> None:
     rows = [judged(0, False), judged(1, True, corrects=0, prompt_logp=-9.0)]
     assert reasons(rows, over(1, 0), min_difficulty=7.0) == [None]
     rows[1] = judged(1, True, corrects=0)
@@ -90,7 +92,7 @@ def test_difficulty_of_a_correction_is_under_the_original_prompt():
     assert reasons(rows, over(1, 0)) == [None]
 
 
-def test_duplicates_by_ids_and_by_text():
+def test_duplicates_by_ids_and_by_text() -> None:
     rows = [
         with_tokens(judged(0, True, text="a"), 1),
         with_tokens(judged(1, False, text="b"), 2),
@@ -104,13 +106,13 @@ def test_duplicates_by_ids_and_by_text():
     assert reasons(rows, *pairs, drop_duplicates="text") == [None, *["duplicate"] * 3]
 
 
-def test_a_dropped_pair_makes_no_duplicates():
+def test_a_dropped_pair_makes_no_duplicates() -> None:
     rows = [judged(0, True), judged(1, False, length=5)]
     pairs = [over(0, 1, 0.1), over(0, 1, 1.0)]
     assert reasons(rows, *pairs, least_margin=0.5, drop_duplicates="ids") == ["margin", None]
 
 
-def test_bounds_that_nothing_can_pass_are_refused():
+def test_bounds_that_nothing_can_pass_are_refused() -> None:
     rows = [judged(0, True), judged(1, False)]
     with pytest.raises(AlignError, match=r"filter\.min_length_ratio=2\.0 is above"):
         reasons(rows, over(0, 1), min_length_ratio=2.0, max_length_ratio=1.0)
@@ -120,7 +122,7 @@ def test_bounds_that_nothing_can_pass_are_refused():
 
 @settings(deadline=None)
 @given(st.permutations(range(4)), st.lists(st.integers(1, 4), min_size=4, max_size=4))
-def test_the_order_of_siblings_does_not_matter(order: list[int], lengths: list[int]):
+def test_the_order_of_siblings_does_not_matter(order: list[int], lengths: list[int]) -> None:
     rows = [judged(i, i < 2, length=lengths[i], finish="stop" if i else "length") for i in range(4)]
     pairs = [over(0, 2), over(0, 3), over(1, 2), over(1, 3)]
     changes = {"drop_truncated": "either", "max_length_ratio": 1.5, "drop_duplicates": "ids"}

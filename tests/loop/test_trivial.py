@@ -7,7 +7,7 @@ from align_cli.loop.trivial import trivial_metrics
 from align_cli.rows import Pair
 
 
-def test_the_share_that_a_trivial_rule_predicts_coins_for_ties():
+def test_the_share_that_a_trivial_rule_predicts_coins_for_ties() -> None:
     rows = [
         judged(0, True, length=9, text="12 34", answer="34"),
         judged(1, False, length=4, text="1"),
