@@ -19,7 +19,7 @@ def directional(
     *,
     n: Annotated[int, ">= 1", "draws per prompt"],
     attributes: tuple[str, ...],
-    target: tuple[Annotated[float, "any"], ...],
+    target: tuple[Annotated[float, "[-1000, 1000]"], ...],
     theta_max: Annotated[float, "[0, 180]", "degrees"],
     include_target: bool,
     system_text: str,
@@ -111,9 +111,9 @@ def _unit(attributes: Sequence[str], target: Sequence[float]) -> npt.NDArray[np.
         )
     v = np.array(target, dtype=np.float64)
     length = np.linalg.norm(v)
-    if not 0 < length < math.inf:
+    if length == 0:
         raise ConfigError(
-            f"sampler.target {list(target)} points nowhere; give a finite weight other than 0"
+            f"sampler.target {list(target)} points nowhere; give a weight other than 0"
         )
     unit: npt.NDArray[np.float64] = v / length
     return unit

@@ -23,10 +23,11 @@ def rejection(
 ) -> list[Draw]:
     """Answers until `right` of them are right, or the budget is spent.
 
-        E[draws] = right / p,  cut at n;  p = chance that one answer is right
+        E[draws] = right / p, less what n cuts off    if first = step = 1; p = chance of a right one
 
     With right=1, first=2, step=1, n=3 it spends what sampler=pace spends, on a third plain attempt
-    where pace corrects: the control that tells the correction's effect from that of one more draw.
+    where pace corrects: the control that tells the correction's effect from that of one more draw
+    (an unscored attempt stops pace, not this).
     An answer that no verifier could judge is spent budget, and not right.
 
     Source: drawing until a number of right answers is found, the Uniform strategy of DART-Math

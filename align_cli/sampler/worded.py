@@ -7,8 +7,11 @@ from align_cli.rows import Message
 
 
 def worded(messages: Sequence[Message], *, system_text: str, user_text: str) -> tuple[Message, ...]:
-    """`user_text` follows the last user message as it is; `system_text` follows the system message
-    after an empty line, or becomes one; an empty text adds nothing."""
+    """The conversation, with `user_text` after its last message as it is.
+
+    `system_text` follows the system message after an empty line, or becomes one; an empty text
+    adds nothing.
+    """
     *before, last = messages
     found = [*before, Message(last.role, last.content + user_text)]
     if not system_text:
