@@ -11,6 +11,7 @@ from small_runs import run_small, words_of
 from align_cli.rows import Message
 
 WORDS = ("schedule.rounds=1", "task.prompts_per_round=12", "task.heldout_prompts=8")
+SURE = (-0.001,) * 4
 SAMPLERS = {
     "best_of_n": ["sampler.n=3"],
     "pace": [],
@@ -98,10 +99,9 @@ def test_numbers_of_the_policy_are_of_its_own_plain_draws() -> None:
     from align_cli.loop.sampling import completion_metrics
 
     own = judged(0, True, length=4).completion
-    sure = {"logps": (-0.001,) * 4}
-    others = replace(own, index=1, author="reference", **sure)
+    others = replace(own, index=1, author="reference", logps=SURE)
     asked_otherwise = replace(
-        own, index=2, messages=(Message("user", "briefly"),), prompt_logp=-1.0, **sure
+        own, index=2, messages=(Message("user", "briefly"),), prompt_logp=-1.0, logps=SURE
     )
     found = completion_metrics([own, others, asked_otherwise], 1)
     assert found["sample/entropy_nats_per_token"] == pytest.approx(0.5)
