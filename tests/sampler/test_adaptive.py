@@ -12,7 +12,7 @@ from align_cli.rows import Draw
 from align_cli.sampler.adaptive import adaptive
 from align_cli.seeds import derive
 
-VERDICTS = {"right": [True] * 99, "wrong": [False] * 99, "both": [True, False, True, True],
+VERDICTS: dict[str, list[bool | None]] = {"right": [True] * 99, "wrong": [False] * 99, "both": [True, False, True, True],
             "late": [False, False, False, True], "silent": [None] * 99,
             "silent once": [True, None, False, None]}  # fmt: skip
 

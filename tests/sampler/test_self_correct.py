@@ -62,7 +62,7 @@ def test_a_hint_shows_the_gold_at_every_step() -> None:
 
 
 def test_a_chain_starts_from_the_chosen_attempt_and_keeps_to_it() -> None:
-    rights = [True, False, False, False, True]
+    rights: list[bool | None] = [True, False, False, False, True]
     draws = chain(rights, explore=3, trigger="any_wrong", attempt="last", steps=5)
     assert [draw.corrects for draw in draws[3:]] == [2, 2]
     assert draws[4].messages[-2] == Message("assistant", "a/3")
@@ -87,7 +87,7 @@ def test_a_grading_verifier_is_refused() -> None:
     attempt=st.sampled_from(["first", "last", "shortest", "longest"]),
     hint=st.sampled_from(["gold", "none"]),
 )
-def test_one_step_is_pace(world: list[list[bool | None]], trigger: str, attempt: str, hint: str):
+def test_one_step_is_pace(world: list[list[bool | None]], trigger: str, attempt: str, hint: str) -> None:
     prompts = [asked(str(number)) for number in range(len(world))]
     chosen = {"trigger": trigger, "attempt": attempt, "hint": hint, "explore": 2}
     both = [
