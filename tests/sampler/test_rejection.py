@@ -8,8 +8,12 @@ from sampler_settings import played, settings_of
 from align_cli.sampler.pace import pace
 from align_cli.sampler.rejection import rejection
 
-VERDICTS: dict[str, list[bool | None]] = {"right": [True] * 9, "wrong": [False] * 9, "third": [False, None, True, True, True],
-            "silent": [None] * 9}  # fmt: skip
+VERDICTS: dict[str, list[bool | None]] = {
+    "right": [True] * 9,
+    "wrong": [False] * 9,
+    "third": [False, None, True, True, True],
+    "silent": [None] * 9,
+}
 
 
 def spent(**changed: Any) -> dict[str, int]:

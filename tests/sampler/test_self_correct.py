@@ -87,7 +87,9 @@ def test_a_grading_verifier_is_refused() -> None:
     attempt=st.sampled_from(["first", "last", "shortest", "longest"]),
     hint=st.sampled_from(["gold", "none"]),
 )
-def test_one_step_is_pace(world: list[list[bool | None]], trigger: str, attempt: str, hint: str) -> None:
+def test_one_step_is_pace(
+    world: list[list[bool | None]], trigger: str, attempt: str, hint: str
+) -> None:
     prompts = [asked(str(number)) for number in range(len(world))]
     chosen = {"trigger": trigger, "attempt": attempt, "hint": hint, "explore": 2}
     both = [
