@@ -1,6 +1,7 @@
 """A run on given answers: read, scored, judged and paired like sampled ones."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from small_runs import run_small
 
 from align_cli.errors import RowError
+from align_cli.rows import Decoding, Draw, Message
 
 
 def words(folder: Path, *more: str) -> tuple[str, ...]:
@@ -54,3 +56,17 @@ def test_given_answers_are_trained_on(tmp_path: Path) -> None:
 def test_an_answer_that_does_not_fit_is_not_cut(tmp_path: Path) -> None:
     with pytest.raises(RowError, match="tokens where 5 are allowed"):
         run_small(tmp_path, *words(tmp_path, "sampler.max_new_tokens=5"))
+
+
+def test_what_a_sampled_draw_is_told_as_does_not_speak_of_recorded_ones() -> None:
+    """Stages that were sampled before there were recorded answers are found again."""
+    from align_cli.loop.generation import _told
+
+    plain = Draw(
+        prompt_id="a",
+        index=0,
+        messages=(Message("user", "1+2"),),
+        decoding=Decoding(max_new_tokens=4),
+    )
+    assert "given" not in _told(plain)
+    assert _told(replace(plain, author="recorded", given="3"))["given"] == "3"
