@@ -12,7 +12,8 @@ from align_cli.errors import RowError
 
 Verdict = Literal["judged", "no_gold", "unreadable_gold", "timeout", "error"]
 Finish = Literal["stop", "length"]
-Author = Literal["current", "reference", "initial"]
+Author = Literal["current", "reference", "initial", "recorded"]
+"""Who wrote a completion; `recorded`: none of this run's policies, it was given."""
 Kind = Literal["natural", "corrected"]
 
 
@@ -116,10 +117,14 @@ class Draw:
     corrects: int | None = None
     """Index of the failed attempt that a correction starts from."""
     gate: Gate | None = None
+    given: str | None = None
+    """The answer itself where nothing is sampled; its author is `recorded`."""
 
     def __post_init__(self) -> None:
         if (self.kind == "corrected") != (self.corrects is not None):
             raise RowError(f"draw {self.prompt_id}/{self.index}: a correction says of what")
+        if (self.author == "recorded") != (self.given is not None):
+            raise RowError(f"draw {self.prompt_id}/{self.index}: exactly the recorded are given")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +152,7 @@ class Completion:
     """The policy's log-prob of each token given `messages`, at temperature 1 [nats]."""
     finish: Finish
     policy: str
-    """Fingerprint of the checkpoint that wrote it."""
+    """Fingerprint of the checkpoint that wrote it, or that scored it where it was recorded."""
     author: Author
     kind: Kind
     corrects: int | None

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.recorded import recorded
 from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.scoring import score_sequences
@@ -47,7 +49,7 @@ def complete(loop: Loop, request: Request, title: str) -> Stage:
     facts = {
         "engine": loop.parts["engine"].made_from,
         "shard_draws": size,
-        "draws": fingerprint.of_value([asdict(draw) for draw in request.draws]),
+        "draws": fingerprint.of_value([_told(draw) for draw in request.draws]),
         "policies": {author: request.models.content(author) for author in sorted(authors)},
         "stream": list(request.stream),
         "versions": dict(loop.versions),
@@ -55,8 +57,16 @@ def complete(loop: Loop, request: Request, title: str) -> Stage:
     return loop.make("completions", facts, work)
 
 
+def _told(draw: Draw) -> dict[str, Any]:
+    """A draw for the fingerprint; only a recorded one has an answer to tell."""
+    return {k: v for k, v in asdict(draw).items() if k != "given" or v is not None}
+
+
 class Models:
-    """Checkpoints by author, loaded when first asked for; one per content."""
+    """Checkpoints by author, loaded when first asked for; one per content.
+
+    Recorded answers have no author here: the present policy reads and scores them.
+    """
 
     def __init__(self, loop: Loop, policies: Mapping[str, PolicyRef]) -> None:
         self._loop, self._policies = loop, policies
@@ -64,14 +74,17 @@ class Models:
 
     def content(self, author: str) -> str:
         """Fingerprint of an author's checkpoint."""
-        return self._policies[author].content
+        return self._policy(author).content
 
     def of(self, author: str) -> LanguageModel:
         """An author's checkpoint in memory."""
-        policy = self._policies[author]
+        policy = self._policy(author)
         if policy.content not in self._loaded:
             self._loaded[policy.content] = self._loop.load(policy)
         return self._loaded[policy.content]
+
+    def _policy(self, author: str) -> PolicyRef:
+        return self._policies["current" if author == "recorded" else author]
 
 
 def _shard(loop: Loop, request: Request, draws: Sequence[Draw], cost: Cost) -> list[Completion]:
@@ -83,10 +96,14 @@ def _shard(loop: Loop, request: Request, draws: Sequence[Draw], cost: Cost) -> l
         prompt_ids = _encode_all(model, mine)
         keys = [derive(*request.stream, draw.prompt_id, draw.index) for draw in mine]
         advance: Callable[[int, int], None] = loop.reporter.advance
-        generated = loop.parts["engine"](
-            draws=mine, prompt_ids=prompt_ids, keys=keys, model=model, advance=advance
-        )
-        _count(model, generated, cost)
+        if author == "recorded":
+            generated = recorded(mine, prompt_ids, model, cost)
+            advance(len(mine), 0)
+        else:
+            generated = loop.parts["engine"](
+                draws=mine, prompt_ids=prompt_ids, keys=keys, model=model, advance=advance
+            )
+            _count(model, generated, cost)
         outside = _prompt_logps(request, mine, generated, model, cost)
         content = request.models.content(author)
         for place, draw, out, key, logp in zip(places, mine, generated, keys, outside, strict=True):

@@ -145,13 +145,20 @@ def _conclude(
 def completion_metrics(rows: Sequence[Completion], prompt_count: int) -> dict[str, float]:
     """Numbers of the draws: how many, how long, how sure, how often the same text."""
     tokens = sum(len(row.token_ids) for row in rows)
-    natural = [row for row in rows if row.kind == "natural"]
+    corrected = [row for row in rows if row.kind == "corrected"]
+    # The policy's own: another author's draws, or those asked for in other words, say nothing of
+    # how sure it is of its answers to the prompts.
+    natural = [
+        row
+        for row in rows
+        if row.kind == "natural" and row.author == "current" and row.messages is None
+    ]
     natural_tokens = sum(len(row.token_ids) for row in natural)
     distinct = len({(row.prompt_id, row.token_ids) for row in rows})
     metrics = {
         "sample/completions": len(rows),
         "sample/draws_per_prompt": len(rows) / prompt_count,
-        "sample/corrections": len(rows) - len(natural),
+        "sample/corrections": len(corrected),
         "sample/generated_tokens": tokens,
         "sample/length_tokens": tokens / len(rows),
         "sample/truncated_share": sum(row.finish == "length" for row in rows) / len(rows),
@@ -164,7 +171,13 @@ def completion_metrics(rows: Sequence[Completion], prompt_count: int) -> dict[st
         if all((r.temperature, r.top_p, r.top_k) == (1.0, 1.0, 0) for r in natural):
             metrics["sample/entropy_nats_per_token"] = surprise / natural_tokens
         metrics["sample/natural_logp_nats_per_token"] = -surprise / natural_tokens
-    corrected = [row for row in rows if row.prompt_logp is not None]
+    others = Counter(row.author for row in rows if row.author != "current")
+    metrics |= {f"sample/by_{author}": count for author, count in sorted(others.items())}
+    reworded = [row for row in rows if row.kind == "natural" and row.messages is not None]
+    if reworded:
+        tokens = sum(len(row.token_ids) for row in reworded)
+        metrics["sample/reworded"] = len(reworded)
+        metrics["sample/reworded_length_tokens"] = tokens / len(reworded)
     if corrected:
         count = sum(len(row.token_ids) for row in corrected)
         total = sum(row.prompt_logp or 0.0 for row in corrected)

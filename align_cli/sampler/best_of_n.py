@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from align_cli.rows import Decoding, Draw, Judged, Prompt
+from align_cli.sampler.exploring import explored
 
 
 def best_of_n(
@@ -32,8 +33,4 @@ def best_of_n(
     decoding = Decoding(
         max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, top_k=top_k
     )
-    return [
-        Draw(prompt_id=prompt.id, index=index, messages=prompt.messages, decoding=decoding)
-        for prompt in prompts
-        for index in range(n)
-    ]
+    return explored(prompts, n, decoding)

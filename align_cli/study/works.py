@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from align_cli.config.build import Binding
     from align_cli.config.schema import RunConfig
 
-ONE_PASS = ("align_cli.sampler.best_of_n.best_of_n",)
+ONE_PASS = tuple(
+    f"align_cli.sampler.{name}.{name}"
+    for name in ("best_of_n", "mixed", "contrast_modes", "directional")
+)
 """Samplers that look at no label, so that their draws do not depend on verifier and noise."""
 NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "train_from",
                 "extrapolation", "momentum", "restart", "replay", "replay_rounds",
@@ -66,12 +69,13 @@ def distinct(works: Iterable[Work]) -> dict[str, Work]:
 
 
 def draws_per_prompt(config: "RunConfig") -> float | None:
-    """How many draws a prompt gets: as set, or at most for a sampler that corrects."""
+    """How many draws a prompt gets: as set, or at most for one that looks at labels."""
     settings = config.bindings["sampler"].settings
     if "n" in settings:
-        return float(settings["n"])
+        mean = settings.get("mean_draws")
+        return float(settings["n"] if mean is None else mean)
     if "explore" in settings:
-        return float(settings["explore"]) + 1
+        return float(settings["explore"]) + float(settings.get("steps", 1))
     return None
 
 
@@ -106,7 +110,8 @@ class _Works:
             author = policies[0] if self.plan["draw_from"] == "initial" else policies[-1]
             labels = []
             for draws, answers, share in self._pool():
-                drawn = self.key("draw", number, prompts, self.part("engine"), author, draws)
+                writers = [author, *self._other_author(reference, policies)]
+                drawn = self.key("draw", number, prompts, self.part("engine"), writers, draws)
                 yield Work(number, "2_completions", drawn, self._times(answers), share)
                 made_of = [self.part("verifier"), self.part("noise")]
                 labels.append(self.key("labels", drawn, made_of, number))
@@ -173,6 +178,11 @@ class _Works:
         alike = [target, {k: v for k, v in settings.items() if k != "n"}, loop_settings]
         for start, end in bounds(int(draws)):
             yield [alike, start, end], end - start, (end - start) / draws
+
+    def _other_author(self, reference: str, policies: list[str]) -> list[str]:
+        """Whom a sampler asks besides the present policy."""
+        other = self.parts["sampler"].settings.get("other")
+        return [] if other is None else [reference if other == "reference" else policies[0]]
 
     def _draws(self) -> list[Any]:
         """What decides the draws, besides prompts and policy."""

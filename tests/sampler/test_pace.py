@@ -1,23 +1,17 @@
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from judged_rows import asked, judged
-from omegaconf import OmegaConf
+from sampler_settings import settings_of
 
 from align_cli.errors import AlignError, ConfigError
 from align_cli.rows import Gate, Judged, Message
 from align_cli.sampler.pace import pace
 
-CONF = Path(__file__).parents[2] / "conf" / "sampler" / "pace.yaml"
-
-
-def settings(**changed: Any) -> dict[str, Any]:
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(CONF))
-    loaded.pop("_target_")
-    return loaded | {"leak_phrases": tuple(loaded["leak_phrases"])} | changed
+settings = partial(settings_of, "pace")
 
 
 def corrected_attempts(attempts: list[Judged], **changed: Any) -> list[int | None]:

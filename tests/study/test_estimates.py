@@ -12,7 +12,7 @@ from align_cli.study.detectable import detectable_effect
 from align_cli.study.estimate import Oracle
 from align_cli.study.grid import Cell
 from align_cli.study.shape import shape_of
-from align_cli.study.works import Work, distinct, works_of
+from align_cli.study.works import Work, distinct, draws_per_prompt, works_of
 
 
 def works(*words: str) -> list[Work]:
@@ -49,6 +49,20 @@ DRAWN = {"0/2_completions", "0/3_labels", "0/4_pairs"}
         ("sampler=best_of_n", "sampler=pace", START | ASKED),
         ("noise=none", "noise=flip", START | ASKED | {"0/2_completions"}),
         ("sampler=pace", "sampler=pace noise=flip", START | ASKED),
+        ("sampler=adaptive", "sampler=adaptive noise=flip", START | ASKED),
+        *(
+            (
+                f"sampler={one_pass} sampler.n=4",
+                f"sampler={one_pass} sampler.n=8 noise=flip",
+                START | ASKED | {"0/2_completions"},
+            )
+            for one_pass in ("mixed", "contrast_modes", "directional")
+        ),
+        (
+            "schedule=offline sampler=mixed schedule.reference=initial",
+            "schedule=offline sampler=mixed schedule.reference=previous",
+            None,
+        ),
         ("pairing=random", "pairing=best_worst", START | ASKED | DRAWN - {"0/4_pairs"}),
         ("seed=0", "seed=1", set()),
         ("policy.dtype=float32", "policy.dtype=bfloat16", {"start/1_prompts", *ASKED}),
@@ -65,6 +79,12 @@ def test_what_two_runs_share(one: str, other: str, wanted: set[str] | None) -> N
         wanted -= {each for each in wanted if each.endswith("6_scores")}
     if one.startswith("schedule.rounds"):
         wanted = {f"{w.round_number}/{w.place}".replace("None", "start") for w in first}
+    if one.startswith("schedule=offline"):
+        # From round 1 on, the other author is another policy.
+        assert "0/2_completions" in found
+        assert "1/1_prompts" in found
+        assert "1/2_completions" not in found
+        return
     assert found == wanted
 
 
@@ -106,6 +126,20 @@ def test_what_is_known_before_training_is_what_the_loop_computes() -> None:
         need: (table.place, table.under, table.row_type.__name__) for need, table in TABLES.items()
     } == foreseen.KNOWN
     assert foreseen.NOT_TRAINING == NOT_TRAINING
+
+
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        ("sampler=adaptive sampler.n=6", 6),
+        ("sampler=rejection sampler.mean_draws=2.5", 2.5),
+        ("sampler=pace", 3),
+        ("sampler=self_correct sampler.steps=4", 5),
+        ("sampler=mixed", 2),
+    ],
+)
+def test_the_most_draws_a_prompt_can_get(words: str, most: float) -> None:
+    assert draws_per_prompt(cell(*words.split()).config) == most
 
 
 def test_units_are_draws_and_pairs() -> None:

@@ -1,0 +1,110 @@
+"""Each sampler in a small round: what it draws depends on neither shards nor prompt order."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from judged_rows import judged
+from small_runs import run_small, words_of
+
+from align_cli.rows import Message
+
+WORDS = ("schedule.rounds=1", "task.prompts_per_round=12", "task.heldout_prompts=8")
+SURE = (-0.001,) * 4
+SAMPLERS = {
+    "best_of_n": ["sampler.n=3"],
+    "pace": [],
+    "adaptive": ["sampler.n=4", "sampler.mean_draws=2.75"],
+    "rejection": ["sampler.n=4"],
+    "mixed": ["sampler.n=3"],
+    "self_correct": ["sampler.steps=2", "sampler.shows=all"],
+    "contrast_modes": ["sampler.n=3"],
+    "directional": ["sampler.n=3"],
+}
+
+
+def sampled(outputs: Path, *words: str, reverse: bool) -> dict[tuple[str, int], Any]:
+    """Rows of the first round; log-probs are left out, whose last digits follow the batch."""
+    from align_cli.config.compose import compose
+    from align_cli.loop.policies import start_policy
+    from align_cli.loop.prompts import ask_questions
+    from align_cli.loop.sampling import sample
+    from align_cli.loop.setup import opened
+    from align_cli.report.reporter import Silent
+
+    with opened(compose(words_of(outputs, [*WORDS, *words])), Silent(), command="run") as loop:
+        policy = start_policy(loop)
+        prompts, asked = ask_questions(loop, 0)
+        authors = dict.fromkeys(("current", "reference", "initial"), policy)
+        found = sample(loop, 0, prompts[::-1] if reverse else prompts, asked, authors)
+    return {
+        (one.completion.prompt_id, one.completion.index): (
+            one.completion.token_ids, one.completion.author, one.completion.kind,
+            one.completion.corrects, one.completion.messages, one.completion.seed, one.label.right,
+        )
+        for one in found.judged
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_shards_and_prompt_order_decide_nothing(sampler: str, tmp_path: Path) -> None:
+    words = (f"sampler={sampler}", *SAMPLERS[sampler])
+    once = sampled(tmp_path / "a", *words, reverse=False)
+    again = sampled(tmp_path / "b", *words, "engine.shard_draws=5", reverse=True)
+    assert len(once) >= 12
+    assert once == again
+
+
+def numbers(outputs: Path, *words: str) -> dict[str, float]:
+    """{metric: value} of the round's draws and pairs."""
+    import json
+
+    run_small(outputs, *WORDS, "name=run", *words)
+    lines = (outputs / "run" / "metrics.jsonl").read_text().splitlines()
+    return {
+        key: value
+        for line in map(json.loads, lines)
+        if line["round"] == 0
+        for key, value in line["metrics"].items()
+    }
+
+
+def test_an_adaptive_run_spends_its_budget_and_reports_it(tmp_path: Path) -> None:
+    found = numbers(
+        tmp_path, "sampler=adaptive", "sampler.n=6", "sampler.mean_draws=2.5", "sampler.first=1"
+    )
+    assert found["sample/completions"] <= 30
+    assert found["sample/draws_per_prompt"] == found["sample/completions"] / 12
+    assert found["sample/draws_per_prompt"] > 2
+
+
+def test_a_chain_of_corrections_trains(tmp_path: Path) -> None:
+    found = numbers(tmp_path, "sampler=self_correct", "sampler.hint=gold")
+    assert found["sample/corrections"] > 0
+    assert found["gate/passed"] == found["pair/corrected"] > 0
+
+
+def test_a_run_tells_who_wrote_and_what_was_asked_in_other_words(tmp_path: Path) -> None:
+    words = ("pairing=best_worst", "sampler.n=2")
+    both = numbers(tmp_path / "modes", "sampler=contrast_modes", *words)
+    mixed = numbers(tmp_path / "mixed", "sampler=mixed", *words)
+    assert (both["sample/reworded"], both["sample/corrections"]) == (12, 0)
+    assert (mixed["sample/by_reference"], mixed["sample/corrections"]) == (12, 0)
+    assert "sample/by_reference" not in both
+    assert "sample/reworded" not in mixed
+
+
+def test_numbers_of_the_policy_are_of_its_own_plain_draws() -> None:
+    from align_cli.loop.sampling import completion_metrics
+
+    own = judged(0, True, length=4).completion
+    others = replace(own, index=1, author="reference", logps=SURE)
+    asked_otherwise = replace(
+        own, index=2, messages=(Message("user", "briefly"),), prompt_logp=-1.0, logps=SURE
+    )
+    found = completion_metrics([own, others, asked_otherwise], 1)
+    assert found["sample/entropy_nats_per_token"] == pytest.approx(0.5)
+    assert found["sample/natural_logp_nats_per_token"] == pytest.approx(-0.5)
+    assert (found["sample/by_reference"], found["sample/reworded"]) == (1, 1)
+    assert "sample/corrected_logp_nats_per_token" not in found
