@@ -26,7 +26,7 @@ def draw_gaps(
     same_P = arms_P4[:, 1] == arms_P4[:, 2]
     context_P, first_P, second_P, total_P = arms_P4[~same_P].T
     gap_P = bandit.reward_XK[context_P, first_P] - bandit.reward_XK[context_P, second_P]
-    gap_P = gap_P + noise * draws.normal(size=len(gap_P)) / np.sqrt(total_P)
+    gap_P += noise * draws.normal(size=len(gap_P)) / np.sqrt(total_P)
     identical = int(arms_P4[same_P, 3].sum())
     blank_P = np.zeros_like(total_P)
     return PairCounts(context_P, first_P, second_P, blank_P, total_P, identical), gap_P

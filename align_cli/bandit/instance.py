@@ -61,7 +61,7 @@ class Bandit:
     @property
     def dimension(self) -> int:
         """D, which is also the rank of the features' differences."""
-        return self.features.shape[2]
+        return int(self.features.shape[2])
 
 
 def check_distribution(share_X: Array, what: str) -> None:

@@ -120,7 +120,9 @@ def test_accumulating_rounds_of_one_law_is_one_larger_batch() -> None:
     draws = np.random.default_rng(5)
     batches = [draw_preferences(bandit, law, 500, draws) for _ in range(3)]
     merged = batches[0].and_(batches[1]).and_(batches[2])
-    wanted = maximum_likelihood(bandit, merged, radius=1.5 * np.linalg.norm(true_parameter(bandit)))
+    wanted = maximum_likelihood(
+        bandit, merged, radius=1.5 * float(np.linalg.norm(true_parameter(bandit)))
+    )
     trail = dpo_rounds(
         bandit, SAMPLERS["offline"], np.random.default_rng(5), rounds=3, pairs=500, accumulate=True
     )
