@@ -26,18 +26,18 @@ def draw_gaps(
     same_P = arms_P4[:, 1] == arms_P4[:, 2]
     context_P, first_P, second_P, total_P = arms_P4[~same_P].T
     gap_P = bandit.reward_XK[context_P, first_P] - bandit.reward_XK[context_P, second_P]
-    gap_P += noise * draws.normal(size=len(gap_P)) / np.sqrt(total_P)
+    error_P = draws.normal(0.0, noise / np.sqrt(total_P))
     identical = int(arms_P4[same_P, 3].sum())
     blank_P = np.zeros_like(total_P)
-    return PairCounts(context_P, first_P, second_P, blank_P, total_P, identical), gap_P
+    return PairCounts(context_P, first_P, second_P, blank_P, total_P, identical), gap_P + error_P
 
 
 def distil_linear(bandit: Bandit, counts: PairCounts, gap_P: Array) -> Array:
     """[D]: theta of least squares, of least norm where pairs leave directions open."""
     root_P = np.sqrt(counts.total_P)
     row_PD = bandit.beta * feature_differences(bandit, counts) * root_P[:, None]
-    out: Array = np.linalg.lstsq(row_PD, gap_P * root_P, rcond=1e-10)[0]
-    return out
+    found_D = np.linalg.lstsq(row_PD, gap_P * root_P, rcond=1e-10)[0]
+    return found_D.astype(np.float64)
 
 
 def distil_tabular(bandit: Bandit, counts: PairCounts, gap_P: Array) -> Array:
