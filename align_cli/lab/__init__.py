@@ -1,0 +1,1 @@
+"""The exact lab: the trainer's own losses and the papers' theory, on bandits known exactly."""

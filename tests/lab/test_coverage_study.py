@@ -1,0 +1,80 @@
+"""The theory's claims, at few seeds: orders of magnitude and slopes, not digits."""
+
+import pytest
+
+from align_cli.bandit.diagnostics import kl_constant
+from align_cli.bandit.instances import rare, with_fillers
+from align_cli.bandit.law import offline, on_policy
+from align_cli.bandit.policy import optimum
+from align_cli.bandit.rounds import SAMPLERS
+from align_cli.lab.coverage import (
+    OutOfReach,
+    coverage_exponential,
+    median_kls,
+    prediction,
+    samples_to_target,
+)
+from align_cli.lab.distillation import recovered, slope, tabular_deviations
+
+
+def test_on_policy_rounds_pass_a_threshold_that_offline_pairs_never_meet() -> None:
+    found = coverage_exponential(1e-3, pairs=10_000, rounds=4)
+    assert found["on_policy"][4] <= 0.05
+    assert found["offline"][4] >= 1
+    assert found["on_policy"][0] == pytest.approx(4.2348, abs=1e-4)
+
+
+def test_below_the_threshold_neither_moves() -> None:
+    found = coverage_exponential(1e-3, pairs=300, rounds=4)
+    assert min(kl for way in found.values() for kl in way) > 3
+
+
+def test_samples_to_target_are_those_of_the_notes_within_a_factor_of_2() -> None:
+    for sampler, rounds, rare_mass, wanted in (
+        ("g_optimal", 2, 1e-1, 3.9e3),
+        ("g_optimal", 2, 1e-4, 4.9e3),
+        ("on_policy", 4, 1e-1, 6.3e3),
+        ("on_policy", 4, 1e-4, 4.5e4),
+        ("offline", 1, 1e-1, 1.3e4),
+        ("offline", 1, 1e-3, 2.3e6),
+    ):
+        total = samples_to_target(rare_mass, sampler, rounds=rounds).total
+        assert wanted / 2 < total < wanted * 2, (sampler, rare_mass)
+    with pytest.raises(OutOfReach, match="Allow more pairs"):
+        samples_to_target(1e-4, "offline", rounds=1, most=10**5)
+
+
+@pytest.mark.parametrize("rare_mass", [1e-1, 1e-3, 1e-6])
+def test_the_hybrid_needs_two_rounds_whatever_is_covered(rare_mass: float) -> None:
+    bandit = rare(rare_mass)
+    constant = kl_constant(bandit, SAMPLERS["g_optimal"](bandit, optimum(bandit)))
+    reached = median_kls(bandit, "g_optimal", rounds=2, pairs=5000, seeds=20)[2]
+    assert reached < 2 * constant / 5000
+
+
+def test_fillers_ruin_uniform_pairs_and_not_the_design() -> None:
+    bandit = with_fillers(rare(1e-3), 2000)
+    assert median_kls(bandit, "g_optimal", rounds=2, pairs=2000, seeds=7)[2] < 0.15
+    assert median_kls(bandit, "policy_uniform", rounds=2, pairs=2000, seeds=7)[2] > 1
+
+
+@pytest.mark.parametrize(("sampler", "pairs"), [("on_policy", 30_000), ("offline", 1_000_000)])
+def test_the_mean_kl_is_the_predicted_one(sampler: str, pairs: int) -> None:
+    predicted, measured = prediction(rare(1e-2), sampler, pairs=pairs)
+    assert measured == pytest.approx(predicted, rel=0.1)
+
+
+def test_noiseless_distillation_recovers_linear_rewards_exactly() -> None:
+    bandit = rare(1e-2)
+    assert recovered(bandit, on_policy(bandit, optimum(bandit)), pairs=20, seeds=100) > 0.9
+    assert recovered(bandit, offline(bandit), pairs=200, seeds=100) < 0.3
+    assert recovered(bandit, offline(bandit), pairs=1000, seeds=100) > 0.9
+
+
+@pytest.mark.parametrize(("noise", "wanted", "within"), [(0.0, -1.1, 0.15), (1.0, -0.5, 0.1)])
+def test_tabular_distillation_is_faster_without_noise(
+    noise: float, wanted: float, within: float
+) -> None:
+    sizes = (4000, 8000, 16_000, 32_000)
+    errors = tabular_deviations(sizes, noise=noise, seeds=2)
+    assert slope(sizes, errors) == pytest.approx(wanted, abs=within)
