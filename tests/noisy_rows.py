@@ -8,6 +8,7 @@ from judged_rows import asked, judged
 from align_cli.config.compose import composed_node
 from align_cli.loop.labelling import judge
 from align_cli.rows import Completion, Judged, Label, Prompt
+from align_cli.seeds import derive, uniforms
 
 
 def noise(choice: str, **settings: object) -> Callable[..., Label]:
@@ -28,13 +29,13 @@ def drawn(
     rows = []
     for stratum, chance in chances.items():
         for number in range(prompts):
-            stream = np.random.default_rng([seed, number, *stratum.encode()])
             name = f"{stratum}:{number}"
+            keys = np.array([derive(seed, name, j) for j in range(n)], dtype=np.uint64)
+            rights, lengths = uniforms(keys, 0) < chance, 1 + 59 * uniforms(keys, 1)
             answers = [
-                judged(j, bool(stream.random() < chance), prompt_id=name, answer="5",
-                       length=int(stream.integers(1, 60)))
+                judged(j, bool(rights[j]), prompt_id=name, answer="5", length=int(lengths[j]))
                 for j in range(n)
-            ]  # fmt: skip
+            ]
             rows.append((asked(name, stratum=stratum), answers))
     return rows
 

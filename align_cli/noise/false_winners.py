@@ -71,7 +71,8 @@ def chosen_wrong_share(parts: Sequence[Difficulty], n: int) -> float | None:
 
     Answers are independent given the prompt and all of one kind (no corrections); prompts of one
     `Difficulty` share p exactly. Where p varies between them, give a `Difficulty` per prompt: a
-    mean p in its place is biased.
+    mean p in its place predicts too few. Where p is not known but counted, use
+    `false_winners_of_pool`.
 
     Source: selection under a defective verifier as in PACE (Rao et al. 2026, arXiv:2602.05370);
     the formulas are a reconstruction, not the paper's own statement.

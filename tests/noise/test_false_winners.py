@@ -1,6 +1,7 @@
 """The predicted share of wrong winners against pairs that the rule makes of noisy rows."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from align_cli.noise.false_winners import (
     pair_chance,
     said_right,
 )
+from align_cli.noise.false_winners_of_pool import Counted, expected_pairs
 from align_cli.pairing.first_right_first_wrong import first_right_first_wrong
 
 CHANCES = {"2 steps": 0.8, "4 steps": 0.4, "9 steps": 0.03}
@@ -26,6 +28,7 @@ PARTS = {
     stratum: Difficulty(right=right, false_positive=RATE) for stratum, right in CHANCES.items()
 }
 chances = st.floats(0, 1)
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "noise.md"
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,19 @@ def test_shares_and_yields_are_those_of_simulated_rows(simulated, n):
         assert near(share, false_winner_chance(part), pairs[stratum])
     predicted = chosen_wrong_share(list(PARTS.values()), n)
     assert near(told["pair/chosen_wrong_share"], predicted, sum(pairs.values()))
+
+
+def test_the_guide_s_table_is_of_these_formulas_and_rows(simulated):
+    text = GUIDE.read_text(encoding="utf-8")
+    for n in DRAWS:
+        told, pairs = simulated[n]
+        cells = [
+            f"{pair_chance(part, n):.3f} ({pairs[stratum] / PROMPTS:.3f})"
+            for stratum, part in PARTS.items()
+        ]
+        predicted = chosen_wrong_share(list(PARTS.values()), n)
+        cells.append(f"{predicted:.3f} ({told['pair/chosen_wrong_share']:.3f})")
+        assert f"| {n} | {' | '.join(cells)} |" in text
 
 
 def test_the_mixture_s_share_grows_with_n_where_no_part_s_does():
@@ -137,3 +153,31 @@ def test_what_is_no_probability_is_refused():
         Difficulty(right=0.5, false_positive=1.1)
     with pytest.raises(ValueError, match="n must"):
         pair_chance(Difficulty(right=0.5, false_positive=0.1), 0)
+
+
+def binomial(k, n, p):
+    return math.comb(n, k) * p**k * (1 - p) ** (n - k)
+
+
+@given(chances, chances, chances, st.integers(1, 4))
+def test_counts_predict_without_bias(right, high, low, n):
+    part = Difficulty(right=right, false_positive=high, false_negative=low)
+    pairs = wrong = 0.0
+    for c in range(6):
+        some = expected_pairs(
+            [Counted(right=c, answers=5)], n, false_positive=high, false_negative=low
+        )
+        pairs += binomial(c, 5, right) * some.pairs
+        wrong += binomial(c, 5, right) * some.wrong
+    assert pairs == pytest.approx(pair_chance(part, n), abs=1e-12)
+    assert wrong == pytest.approx(
+        pair_chance(part, n) * (false_winner_chance(part) or 0), abs=1e-12
+    )
+
+
+def test_counts_of_no_use_are_refused():
+    with pytest.raises(ValueError, match="n = 4"):
+        expected_pairs([Counted(right=1, answers=3)], 4, false_positive=0.1)
+    with pytest.raises(ValueError, match="4 right of 3"):
+        Counted(right=4, answers=3)
+    assert expected_pairs([Counted(right=2, answers=2)], 2, false_positive=0.1).wrong_share is None
