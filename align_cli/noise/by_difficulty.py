@@ -14,9 +14,9 @@ def by_difficulty(
     seed: int,
     *,
     false_positive: Annotated[float, "[0, 1]", "share of wrong answers"],
-    false_positive_per_step: Annotated[float, "share of wrong answers per step"],
+    false_positive_per_step: Annotated[float, "[-1, 1]", "share of wrong answers per step"],
     false_negative: Annotated[float, "[0, 1]", "share of right answers"],
-    false_negative_per_step: Annotated[float, "share of right answers per step"],
+    false_negative_per_step: Annotated[float, "[-1, 1]", "share of right answers per step"],
     from_steps: Annotated[int, ">= 0", "steps"],
 ) -> Label:
     """Flip verdicts at rates that grow with the number in the stratum's name.
@@ -29,7 +29,7 @@ def by_difficulty(
 
     Settings:
         false_positive, false_negative: rates at `from_steps` steps, in [0, 1].
-        false_positive_per_step, false_negative_per_step: added for each further step.
+        false_positive_per_step, false_negative_per_step: added for each further step, in [-1, 1].
         from_steps: where the base rates hold [steps].
     """
     if label.verdict != "judged":
