@@ -129,4 +129,6 @@ def test_numbers_have_a_range(target: str) -> None:
     unlimited = [
         name for name, setting in signature_of(target).settings.items() if bare(setting.kind)
     ]
-    assert set(unlimited) <= {"wrong_score", "unmarked_score", "right_score"}, unlimited
+    # Scores are in the verifier's own unit, of either sign.
+    scores = {"wrong_score", "unmarked_score", "right_score", "threshold"}
+    assert set(unlimited) <= scores, unlimited

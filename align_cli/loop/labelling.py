@@ -1,7 +1,7 @@
 """Completions -> labels: the verifier, then noise, then a count of what went unjudged."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from align_cli.errors import AlignError, Unscored
 from align_cli.loop.context import Loop
@@ -26,6 +26,7 @@ def label_completions(
     """
     shards = sorted(file.stem for file in completions.folder.glob("completions-*.parquet"))
     record = completions.record
+    noise = None if stream is None else loop.parts["noise"]
 
     def work(stage: Stage) -> None:
         loop.reporter.begin(title, total=record.rows_out, unit="labels")
@@ -34,7 +35,7 @@ def label_completions(
             rows = completions.read(shard, Completion)
             if not stage.has(name):
                 with measured() as cost:
-                    labels = _judge(loop, rows, prompts, stream)
+                    labels = judge(loop.parts["verifier"], noise, rows, prompts, stream)
                     cost.verifier_calls += len(rows)
                 stage.write(name, labels, Label, cost)
             loop.reporter.advance(len(rows))
@@ -43,7 +44,7 @@ def label_completions(
 
     facts = {
         "verifier": loop.parts["verifier"].made_from,
-        "noise": None if stream is None else loop.parts["noise"].made_from,
+        "noise": None if noise is None else noise.made_from,
         "stream": None if stream is None else list(stream),
         "completions": record.content,
         "prompts": prompts_content,
@@ -51,23 +52,29 @@ def label_completions(
     return loop.make("labels", facts, work)
 
 
-def _judge(
-    loop: Loop,
+def judge(
+    verifier: Callable[..., Sequence[Label]],
+    noise: Callable[..., Label] | None,
     rows: Sequence[Completion],
     prompts: Mapping[str, Prompt],
     stream: tuple[int | str, ...] | None,
 ) -> list[Label]:
+    """What the verifier says of each row, then what noise makes of it.
+
+    Noise is seeded by (stream, prompt id, index): it does not know how many siblings there are,
+    which rows it is asked with, or in which order.
+    """
     asked = [prompts[row.prompt_id] for row in rows]
-    labels = loop.parts["verifier"](prompts=asked, completions=list(rows))
+    labels = verifier(prompts=asked, completions=list(rows))
     for row, label in zip(rows, labels, strict=True):
         if (row.prompt_id, row.index) != (label.prompt_id, label.index):
+            name = getattr(verifier, "target", verifier)
             raise AlignError(
-                f"verifier {loop.parts['verifier'].target} answered for {label.prompt_id}/"
-                f"{label.index} where {row.prompt_id}/{row.index} was asked"
+                f"verifier {name} answered for {label.prompt_id}/{label.index} where "
+                f"{row.prompt_id}/{row.index} was asked"
             )
-    if stream is None:
+    if noise is None or stream is None:
         return list(labels)
-    noise = loop.parts["noise"]
     return [
         noise(
             label=label,

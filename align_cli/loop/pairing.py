@@ -16,6 +16,7 @@ from align_cli.loop.yields import (
     pair_metrics,
     why_no_group,
     why_no_pair,
+    winner_metrics,
 )
 from align_cli.rows import Group, Judged, Pair, Prompt
 from align_cli.seeds import derive
@@ -66,7 +67,15 @@ def pair_up(loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled
         "4_pairs",
         {"4_pairs": stage},
         round_number=number,
-        metrics=record.metrics,
+        metrics={
+            **record.metrics,
+            # Not in the record: pairs of one content may lie under prompts of other strata.
+            **winner_metrics(
+                stage.read_all(unit, ROWS[unit]),
+                sampled.judged,
+                {prompt.id: prompt.stratum for prompt in prompts},
+            ),
+        },
         inputs=contents,
         seconds=time.perf_counter() - started,
     )

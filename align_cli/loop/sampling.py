@@ -14,6 +14,7 @@ from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.generation import Models, Request, complete
 from align_cli.loop.labelling import check_unscored, label_completions
 from align_cli.loop.pool import block_of
+from align_cli.loop.verdicts import label_metrics
 from align_cli.rows import Completion, Draw, Judged, Label, Prompt
 from align_cli.store.stage import Stage
 
@@ -136,7 +137,10 @@ def _conclude(
         "3_labels",
         sampled.labels,
         round_number=number,
-        metrics=label_metrics([judged.label for judged in sampled.judged]),
+        metrics=label_metrics(
+            [judged.label for judged in sampled.judged],
+            {prompt.id: prompt.stratum for prompt in prompts},
+        ),
         inputs={"prompts": prompts_stage.record.content, **drawn},
         seconds=judging,
     )
@@ -182,26 +186,4 @@ def completion_metrics(rows: Sequence[Completion], prompt_count: int) -> dict[st
         count = sum(len(row.token_ids) for row in corrected)
         total = sum(row.prompt_logp or 0.0 for row in corrected)
         metrics["sample/corrected_logp_nats_per_token"] = total / count
-    return metrics
-
-
-def label_metrics(labels: Sequence[Label]) -> dict[str, float]:
-    """Numbers of the labels; shares are of the judged, and what went unjudged is counted."""
-    judged = [label for label in labels if label.score is not None]
-    metrics: dict[str, float] = {"label/judged": len(judged), "label/count": len(labels)}
-    for verdict, count in Counter(label.verdict for label in labels).items():
-        if verdict != "judged":
-            metrics[f"label/unscored/{verdict}"] = count
-    if judged:
-        metrics["label/mean_score"] = sum(label.score or 0.0 for label in judged) / len(judged)
-    rights = [label for label in judged if label.right is not None]
-    if rights:
-        metrics["label/right_share"] = sum(bool(label.right) for label in rights) / len(rights)
-    known = [label for label in rights if label.clean_right is not None]
-    wrong = [label for label in known if not label.clean_right]
-    right = [label for label in known if label.clean_right]
-    if wrong:
-        metrics["label/false_positive_rate"] = sum(bool(x.right) for x in wrong) / len(wrong)
-    if right:
-        metrics["label/false_negative_rate"] = sum(not x.right for x in right) / len(right)
     return metrics

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from align_cli.loop.trivial import trivial_metrics
-from align_cli.rows import Group, Judged, Label, Pair
+from align_cli.loop.verdicts import by_stratum, wrong_share
+from align_cli.rows import Group, Judged, Pair
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,6 @@ def pair_metrics(
     metrics |= {f"gate/{outcome}": count for outcome, count in sorted(offered.gate.items())}
     if pairs:
         metrics["pair/margin"] = sum(pair.margin for pair in pairs) / len(pairs)
-        labels = {(j.completion.prompt_id, j.completion.index): j.label for j in judged}
-        chosen = [labels[pair.prompt_id, pair.chosen] for pair in pairs]
-        # With a noisy verifier some winners are not right; a clean one shows 0 here.
-        metrics |= _wrong_share("pair/chosen_wrong_share", chosen)
         lengths = {
             (j.completion.prompt_id, j.completion.index): len(j.completion.token_ids)
             for j in judged
@@ -111,9 +108,6 @@ def group_metrics(
         metrics["group/size"] = sum(sizes) / len(groups)
         metrics["group/smallest"], metrics["group/largest"] = min(sizes), max(sizes)
         metrics["group/score_spread"] = sum(spreads) / len(groups)
-        best = [known[group.prompt_id, index].label for group in groups for index in _best(group)]
-        # With a noisy verifier some of the best are not right; a clean one shows 0 here.
-        metrics |= _wrong_share("group/best_wrong_share", best)
     return metrics
 
 
@@ -125,7 +119,27 @@ def _best(group: Group) -> list[int]:
     return [i for i, score in zip(group.indices, group.scores, strict=True) if score == highest]
 
 
-def _wrong_share(name: str, labels: Sequence[Label]) -> dict[str, float]:
-    """The share that is wrong by the clean verdict; nothing where no verdict is known."""
-    known = [label.clean_right for label in labels if label.clean_right is not None]
-    return {name: sum(not right for right in known) / len(known)} if known else {}
+def winner_metrics(
+    rows: Sequence[Pair | Group], judged: Sequence[Judged], strata: Mapping[str, str]
+) -> dict[str, float]:
+    """How many winners are wrong by the verifier without noise; 0 where there is no noise.
+
+        pair/chosen_wrong_share   of the chosen completions of pairs
+        group/best_wrong_share    of the completions of highest score of groups
+        .../<stratum>             the same of the prompts of one stratum
+
+    `strata` is {prompt id: stratum}. Nothing where no clean verdict is known.
+    """
+    labels = {(j.completion.prompt_id, j.completion.index): j.label for j in judged}
+    shares: dict[str, float | None] = {}
+    for name, winners in (
+        ("pair/chosen_wrong_share", [(r.prompt_id, r.chosen) for r in rows if isinstance(r, Pair)]),
+        (
+            "group/best_wrong_share",
+            [(r.prompt_id, i) for r in rows if isinstance(r, Group) for i in _best(r)],
+        ),
+    ):
+        won = [labels[key] for key in winners]
+        shares[name] = wrong_share(won)
+        shares |= {f"{name}/{part}": wrong_share(some) for part, some in by_stratum(won, strata)}
+    return {name: share for name, share in shares.items() if share is not None}

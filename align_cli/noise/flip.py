@@ -39,9 +39,9 @@ def flip(
         return clean
     if label.right is None:
         raise AlignError(
-            f"noise=flip: the verifier gives completion {label.prompt_id}/{label.index} the score "
-            f"{label.score} but says neither right nor wrong; use a verifier that does, or "
-            "noise=none"
+            f"noise: the verifier gives completion {label.prompt_id}/{label.index} the score "
+            f"{label.score} but says neither right nor wrong, so there is no verdict to flip; use "
+            "a verifier that does, or noise=gaussian, noise=bradley_terry or noise=none"
         )
     keys = np.array([derive(seed, "flip")], dtype=np.uint64)
     rate = false_negative if label.right else false_positive

@@ -1,0 +1,58 @@
+"""The labels of a round in numbers: how many, how many right, and how wrong they are."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from align_cli.rows import Label
+
+
+def label_metrics(labels: Sequence[Label], strata: Mapping[str, str]) -> dict[str, float]:
+    """Numbers of the labels; shares are of the judged, and what went unjudged is counted.
+
+        label/false_positive_rate  said right, of those that the verifier without noise calls wrong
+        label/false_negative_rate  said wrong, of those that it calls right
+        label/false_positive_rate/<stratum>, label/false_negative_rate/<stratum>  by stratum
+
+    `strata` is {prompt id: stratum}. A rate that has nothing to be a share of is left out.
+    """
+    judged = [label for label in labels if label.score is not None]
+    metrics: dict[str, float] = {"label/judged": len(judged), "label/count": len(labels)}
+    for verdict, count in Counter(label.verdict for label in labels).items():
+        if verdict != "judged":
+            metrics[f"label/unscored/{verdict}"] = count
+    if judged:
+        metrics["label/mean_score"] = sum(label.score or 0.0 for label in judged) / len(judged)
+    rights = [label for label in judged if label.right is not None]
+    if rights:
+        metrics["label/right_share"] = sum(bool(label.right) for label in rights) / len(rights)
+    metrics |= _error_rates(judged)
+    for stratum, some in by_stratum(judged, strata):
+        metrics |= {f"{name}/{stratum}": rate for name, rate in _error_rates(some).items()}
+    return metrics
+
+
+def by_stratum(labels: Iterable[Label], strata: Mapping[str, str]) -> list[tuple[str, list[Label]]]:
+    """[(stratum, its labels)] in order of name; prompts without a stratum are in none."""
+    parts: dict[str, list[Label]] = defaultdict(list)
+    for label in labels:
+        if stratum := strata[label.prompt_id]:
+            parts[stratum].append(label)
+    return sorted(parts.items())
+
+
+def wrong_share(labels: Iterable[Label]) -> float | None:
+    """The share that is wrong by the clean verdict; None where no verdict is known."""
+    known = [label.clean_right for label in labels if label.clean_right is not None]
+    return sum(not right for right in known) / len(known) if known else None
+
+
+def _error_rates(labels: Iterable[Label]) -> dict[str, float]:
+    known = [x for x in labels if x.right is not None and x.clean_right is not None]
+    wrong = [x for x in known if not x.clean_right]
+    right = [x for x in known if x.clean_right]
+    rates: dict[str, float] = {}
+    if wrong:
+        rates["label/false_positive_rate"] = sum(bool(x.right) for x in wrong) / len(wrong)
+    if right:
+        rates["label/false_negative_rate"] = sum(not x.right for x in right) / len(right)
+    return rates
