@@ -37,12 +37,13 @@ def test_a_dry_run_writes_nothing(place: Path) -> None:
     facts = json.loads(out)
     assert code == 0
     assert [cell["seed"] for cell in facts["cells"]] == [0, 1, 0, 1]
-    assert facts["stages"]["2_completions"] == {"needed": 16, "distinct": 14}
+    # Four rounds of four draws are two blocks of siblings each.
+    assert facts["stages"]["2_completions"] == {"needed": 32, "distinct": 28}
     assert facts["comparison"]["pairs"] == [{"cell": "loss.beta=0.2", "against": "loss.beta=0.1"}]
     assert facts["comparison"]["detectable_effect"]["best"] < 0.1
     assert facts["estimate"]["hours"] is None
     code, out, _ = invoke("mine.yaml", "--dry-run", "schedule.rounds=1")
-    assert "shared: 4 2_completions, made 2 times" in out
+    assert "shared: 8 2_completions, made 4 times" in out
     assert sorted(each.name for each in place.iterdir()) == ["mine.yaml"]
 
 
