@@ -26,6 +26,14 @@ class RunResult:
         """Whether the run came to its end."""
         return "run" in self.start
 
+    @property
+    def outside_seconds(self) -> float | None:
+        """Seconds of the run that no stage accounts for; None before its end."""
+        if not self.complete:
+            return None
+        last = self.start["run"]
+        return last["time/outside_stages_seconds"] + last["time/setup_seconds"]
+
     def shared(self) -> list[str]:
         """Places of stages that other runs had made already."""
         named = [("start", self.start), *((f"round_{n:02d}", r) for n, r in self.rounds.items())]
@@ -45,7 +53,8 @@ def read_result(folder: Path) -> RunResult:
     start: dict[str, dict[str, float]] = {}
     rounds: dict[int, dict[str, dict[str, float]]] = defaultdict(dict)
     for line in file.read_text().splitlines(keepends=True):
-        if not line.endswith("\n"):
+        # Training steps are most of the file, and are passed over unread.
+        if '"step": null' not in line or not line.endswith("\n"):
             continue
         entry = json.loads(line)
         if entry["step"] is None:

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from align_cli.report.result import Lines, read_result
+
 Costs = tuple[float, float, float]
 """(generated tokens, FLOPs, wall-clock seconds)"""
 
@@ -58,26 +60,23 @@ def measured_runs(outputs: Path) -> list[Measured]:
 
 
 def _read(folder: Path) -> Measured | None:
-    journal = folder / "metrics.jsonl"
-    if not journal.is_file():
+    if not (folder / "metrics.jsonl").is_file():
+        return None
+    result = read_result(folder)
+    overhead = result.outside_seconds
+    if overhead is None:
         return None
     costs: dict[tuple[int | None, str], Costs] = {}
     draws: dict[int, float] = {}
-    overhead: float | None = None
-    for line in journal.read_text().splitlines(keepends=True):
-        if '"step": null' not in line or not line.endswith("\n"):
-            continue
-        entry = json.loads(line)
-        metrics, number = entry["metrics"], entry["round"]
-        if entry["stage"] == "run":
-            overhead = metrics["time/outside_stages_seconds"] + metrics["time/setup_seconds"]
-        elif "cost/wall_seconds" in metrics:
+    steps: list[tuple[int | None, Lines]] = [(None, result.start), *result.rounds.items()]
+    for number, lines in steps:
+        for stage, metrics in lines.items():
+            if "cost/wall_seconds" not in metrics:
+                continue
             flops = metrics["cost/forward_flops"] + metrics["cost/backward_flops"]
             spent = (metrics["cost/generated_tokens"], flops, metrics["cost/wall_seconds"])
-            costs[number, entry["stage"]] = spent
-            if "sample/draws_per_prompt" in metrics:
+            costs[number, stage] = spent
+            if number is not None and "sample/draws_per_prompt" in metrics:
                 draws[number] = metrics["sample/draws_per_prompt"]
-    if overhead is None:
-        return None
     identity = json.loads((folder / ".identity.json").read_text())
     return Measured(folder.name, identity, costs, draws, overhead)

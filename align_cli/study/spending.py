@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from align_cli.report.result import read_result
 from align_cli.study.budget import Spent
 
 HOUR_S = 3600.0
@@ -33,11 +34,6 @@ def spent_on(runs: Iterable[Path]) -> Spent:
 
 def _outside(run: Path) -> float:
     """Seconds of a finished run that no stage accounts for."""
-    file = run / "metrics.jsonl"
-    if not file.is_file():
+    if not (run / "metrics.jsonl").is_file():
         return 0.0
-    for line in reversed(file.read_text().splitlines()):
-        if '"stage": "run"' in line:
-            metrics = json.loads(line)["metrics"]
-            return float(metrics["time/outside_stages_seconds"] + metrics["time/setup_seconds"])
-    return 0.0
+    return read_result(run).outside_seconds or 0.0
