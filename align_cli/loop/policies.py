@@ -12,6 +12,7 @@ from align_cli.loop.sources import stamp
 from align_cli.loop.trail import STEPS, WORK, Trail, read_steps
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.token_masks import TokenMasks
+from align_cli.schedule.plan import NOT_TRAINING
 from align_cli.seeds import derive
 from align_cli.store import fingerprint
 from align_cli.store.cost import measured
@@ -19,11 +20,6 @@ from align_cli.store.stage import Stage
 from align_cli.train.fresh import NEEDS
 from align_cli.train.steps import numbers_after, train
 from align_cli.train.tokens import NEEDS_REFERENCE_MODEL
-
-NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "train_from",
-                "extrapolation", "momentum", "restart", "replay", "replay_rounds",
-                "checkpoint_every"}  # fmt: skip
-"""Settings of the plan that reach the trained weights only through its inputs, or not at all."""
 
 
 def start_policy(loop: Loop) -> PolicyRef:

@@ -5,6 +5,11 @@ from typing import Annotated, Literal
 
 from align_cli.errors import ConfigError
 
+NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "train_from",
+                "extrapolation", "momentum", "restart", "replay", "replay_rounds",
+                "checkpoint_every"}  # fmt: skip
+"""Settings of the plan that reach the trained weights only through its inputs, or not at all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

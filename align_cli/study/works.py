@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from align_cli.loop.pool import bounds
 from align_cli.schedule.across_rounds import trained_from
+from align_cli.schedule.plan import NOT_TRAINING
 from align_cli.store import fingerprint
 
 if TYPE_CHECKING:
@@ -22,12 +23,6 @@ ONE_PASS = tuple(
     for name in ("best_of_n", "mixed", "contrast_modes", "directional")
 )
 """Samplers that look at no label, so that their draws do not depend on verifier and noise."""
-NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_from", "train_from",
-                "extrapolation", "momentum", "restart", "replay", "replay_rounds",
-                "checkpoint_every"}  # fmt: skip
-"""Settings of the schedule that reach the weights only through what training is given."""
-
-
 KNOWN = {
     "ref_pairs": ("4_reference", "reference", "PairReference"),
     "ref_tokens": ("4_reference_tokens", "reference", "PairTokenReference"),
