@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import small_training
 import torch
 
 from align_cli.engine.native import native
@@ -11,19 +12,15 @@ from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import sequence_logps
 from align_cli.policy.scratch import scratch
 from align_cli.rows import Message
-from align_cli.schedule.plan import Plan
 from align_cli.seeds import derive
 from align_cli.store.cost import Cost
 from align_cli.train.fresh import Fresh
 from align_cli.train.pair_batches import PairExample, PairTask
 from align_cli.train.steps import numbers_after, train
 
-PLAN = Plan(
-    rounds=1, reference="previous", ema_decay=None, reference_every=None, draw_from="current",
-    train_from="current", extrapolation=0.0, momentum="constant", restart="never", replay="none",
-    replay_rounds=None, epochs=2, learning_rate=5e-3, curve="constant",
-    warmup_share=0.0, batch_size=3, micro_batch_size=3, clip_norm=1.0, weight_decay=0.0,
-    adam_beta1=0.9, adam_beta2=0.999, adam_eps=1e-8, checkpoint_every=1,
+PLAN = replace(
+    small_training.PLAN, learning_rate=5e-3, curve="constant", batch_size=3, micro_batch_size=3,
+    checkpoint_every=1,
 )  # fmt: skip
 WANTS = frozenset({"pairs", "ref_pairs", "fresh", "ref_fresh"})
 

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
+import small_training
 import torch
+from small_training import trained, weights
 from torch.nn.functional import logsigmoid
 from toy_group_loss import likely, mismatched, squares
 
@@ -13,21 +15,14 @@ from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import sequence_logps
 from align_cli.policy.scratch import scratch
 from align_cli.rows import GroupReference, Message, MismatchReference, PairReference
-from align_cli.schedule.plan import Plan
 from align_cli.store.cost import Cost
 from align_cli.train import steps
 from align_cli.train.group_batches import GroupExample, GroupTask, Mismatch
 from align_cli.train.group_numbers import group_numbers
 from align_cli.train.pair_batches import PairExample, PairTask
-from align_cli.train.steps import numbers_after, train
+from align_cli.train.steps import numbers_after
 
-PLAN = Plan(
-    rounds=1, reference="previous", ema_decay=None, reference_every=None, draw_from="current",
-    train_from="current", extrapolation=0.0, momentum="constant", restart="never", replay="none",
-    replay_rounds=None, epochs=2, learning_rate=1e-3, curve="linear",
-    warmup_share=0.0, batch_size=2, micro_batch_size=2, clip_norm=1.0, weight_decay=0.0,
-    adam_beta1=0.9, adam_beta2=0.999, adam_eps=1e-8, checkpoint_every=2,
-)  # fmt: skip
+PLAN = replace(small_training.PLAN, batch_size=2, micro_batch_size=2)
 SIZES = (2, 3, 4, 2, 3)
 SHIFT = -0.25
 """The stored reference is this far from the policy's own log-probs [nats]."""
@@ -107,23 +102,6 @@ def task_of(model, loss, *, asks, plan=PLAN):
     }  # fmt: skip
     kept = {name: rows for name, rows in known.items() if name in asks}
     return GroupTask(examples, kept, loss, plan, seed=5, round_number=0)
-
-
-def trained(model, task, work, *, stop_after=None):
-    """Steps' metrics; `stop_after` dies after that step, as a killed process would."""
-    seen = {}
-
-    def on_step(step, metrics):
-        seen[step] = dict(metrics)
-        if stop_after is not None and step >= stop_after:
-            raise KeyboardInterrupt
-
-    train(model, task, work=work, on_start=lambda done, total: None, on_step=on_step)
-    return seen
-
-
-def weights(model):
-    return {name: p.detach().clone() for name, p in model.network.named_parameters()}
 
 
 def test_a_loss_is_offered_what_each_completion_has_by_itself(model):

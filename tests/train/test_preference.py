@@ -5,6 +5,7 @@ from itertools import chain
 
 import pytest
 import torch
+from small_training import PLAN, trained, weights
 from torch.nn.functional import logsigmoid
 
 from align_cli.batches import PairLoss
@@ -14,17 +15,8 @@ from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import sequence_logps
 from align_cli.policy.scratch import scratch
 from align_cli.rows import Message, PairReference
-from align_cli.schedule.plan import Plan
 from align_cli.train.pair_batches import PairExample, PairTask
-from align_cli.train.steps import batch_order, train
-
-PLAN = Plan(
-    rounds=1, reference="previous", ema_decay=None, reference_every=None, draw_from="current",
-    train_from="current", extrapolation=0.0, momentum="constant", restart="never", replay="none",
-    replay_rounds=None, epochs=2, learning_rate=1e-3, curve="linear",
-    warmup_share=0.0, batch_size=4, micro_batch_size=4, clip_norm=1.0, weight_decay=0.0,
-    adam_beta1=0.9, adam_beta2=0.999, adam_eps=1e-8, checkpoint_every=2,
-)  # fmt: skip
+from align_cli.train.steps import batch_order
 
 
 def dpo(pairs, ref_pairs, **_):
@@ -66,23 +58,6 @@ def task(model):
         for n, e in enumerate(examples)
     ]  # fmt: skip
     return PairTask(examples, {"ref_pairs": references}, dpo, PLAN, seed=5, round_number=0)
-
-
-def trained(model, task, work, *, stop_after=None):
-    """Steps' metrics; `stop_after` dies after that step, as a killed process would."""
-    seen = {}
-
-    def on_step(step, metrics):
-        seen[step] = dict(metrics)
-        if stop_after is not None and step >= stop_after:
-            raise KeyboardInterrupt
-
-    train(model, task, work=work, on_start=lambda done, total: None, on_step=on_step)
-    return seen
-
-
-def weights(model):
-    return {name: p.detach().clone() for name, p in model.network.named_parameters()}
 
 
 def test_every_epoch_visits_every_pair_once():

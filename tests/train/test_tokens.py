@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import chain
 
 import pytest
+import small_training
 import torch
 
 from align_cli.loss.pairwise import pairwise
@@ -13,20 +14,13 @@ from align_cli.model.language_model import LanguageModel
 from align_cli.model.scoring import score_sequences, score_tokens
 from align_cli.policy.scratch import scratch
 from align_cli.rows import Message, PairReference, PairTokenReference
-from align_cli.schedule.plan import Plan
 from align_cli.store.cost import Cost
 from align_cli.train.pair_batches import PairExample, PairTask
 from align_cli.train.steps import train
 from align_cli.train.tokens import shared_length
 
 ASKED = frozenset({"tokens", "ref_tokens", "token_kls", "ref_activations"})
-PLAN = Plan(
-    rounds=1, reference="previous", ema_decay=None, reference_every=None, draw_from="current",
-    train_from="current", extrapolation=0.0, momentum="constant", restart="never", replay="none",
-    replay_rounds=None, epochs=2, learning_rate=1e-3, curve="linear",
-    warmup_share=0.0, batch_size=3, micro_batch_size=3, clip_norm=1.0, weight_decay=0.0,
-    adam_beta1=0.9, adam_beta2=0.999, adam_eps=1e-8, checkpoint_every=1,
-)  # fmt: skip
+PLAN = replace(small_training.PLAN, batch_size=3, micro_batch_size=3, checkpoint_every=1)
 
 
 def policy(folder, seed):
