@@ -49,12 +49,22 @@ def sweep(
 ) -> None:
     """Run a study: align sweep n_versus_pace --jobs 2; run again, it does what is missing."""
     from align_cli.study.files import find_study
-    from align_cli.study.grid import load_grid
+    from align_cli.study.grid import is_exact, load_grid
 
+    file = find_study(study)
+    if is_exact(file):
+        from align_cli.cli.exact import Asked, sweep_exactly
+
+        asked = Asked(
+            dry_run=dry_run, jobs=jobs, fail_fast=fail_fast, name=name, as_json=as_json,
+            refused={"--retries": retries > 0, "--config-dir": config_dir is not None},
+        )  # fmt: skip
+        sweep_exactly(file, words or [], asked)
+        return
     if config_dir is not None and not config_dir.is_dir():
         raise ConfigError(f"--config-dir: there is no folder {config_dir}")
     folders = [config_dir.absolute()] if config_dir is not None else []
-    grid = load_grid(find_study(study), words or [], name=name, config_dirs=folders)
+    grid = load_grid(file, words or [], name=name, config_dirs=folders)
     if dry_run:
         _preview(grid, as_json=as_json)
         return

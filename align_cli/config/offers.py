@@ -43,6 +43,7 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "evaluation": frozenset({"prompts"}),
     "tracker": frozenset({"run"}),
     "train": frozenset(),
+    "lab": frozenset(),
 }
 
 LOOP_SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {

@@ -20,7 +20,8 @@ def colour(number: int) -> str:
     return f"var(--c{number % COLOURS})"
 
 
-def _dash(number: int) -> str:
+def dashes(number: int) -> str:
+    """Lines past the eighth are dashed."""
     return "" if number < COLOURS else ' stroke-dasharray="6 3"'
 
 
@@ -41,7 +42,7 @@ def key(number: int) -> str:
     """The sample of a cell's line that stands beside its name in tables."""
     return (
         '<svg class="key" width="22" height="12" aria-hidden="true">'
-        f'<path class="mean" d="M0 6H22" stroke="{colour(number)}"{_dash(number)}/>'
+        f'<path class="mean" d="M0 6H22" stroke="{colour(number)}"{dashes(number)}/>'
         f"{marker(number, 11, 6)}</svg>"
     )
 
@@ -83,7 +84,8 @@ def curves(cells: Mapping[str, Sequence[CurvePoint]], axis: str, metric: str) ->
     body = [*_grid(x, y, axis)]
     body += [_by_seed(n, cell, x, y, axis) for n, cell in enumerate(cells.values())]
     body += [_mean(n, name, cells[name], x, y, axis) for n, name in enumerate(cells)]
-    body += _names(cells, x, y, axis)
+    ends = {name: (x(cell[-1].cost[axis]), y(cell[-1].level.value)) for name, cell in cells.items()}
+    body += names_at(ends, briefs(list(cells)))
     label = f"{metric} against {AXES[axis]}, one line a cell"
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label, quote=True)}">'
@@ -111,7 +113,8 @@ def _grid(x: Scale, y: Scale, axis: str) -> list[str]:
     return lines
 
 
-def _path(places: Sequence[tuple[float, float]]) -> str:
+def path(places: Sequence[tuple[float, float]]) -> str:
+    """Straight from place to place."""
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
 
 
@@ -119,13 +122,13 @@ def _by_seed(number: int, cell: Sequence[CurvePoint], x: Scale, y: Scale, axis: 
     lines = []
     for seed in cell[0].by_seed if cell else ():
         at = [(x(p.by_seed[seed][0][axis]), y(p.by_seed[seed][1])) for p in cell]
-        lines.append(f'<path class="seed" d="{_path(at)}" stroke="{colour(number)}"/>')
+        lines.append(f'<path class="seed" d="{path(at)}" stroke="{colour(number)}"/>')
     return "".join(lines) if len(lines) > 1 else ""
 
 
 def _mean(number: int, name: str, cell: Sequence[CurvePoint], x: Scale, y: Scale, axis: str) -> str:
     at = [(x(p.cost[axis]), y(p.level.value)) for p in cell]
-    parts = [f'<path class="mean" d="{_path(at)}" stroke="{colour(number)}"{_dash(number)}/>']
+    parts = [f'<path class="mean" d="{path(at)}" stroke="{colour(number)}"{dashes(number)}/>']
     for point, (px, py) in zip(cell, at, strict=True):
         low, high = max(point.level.low, y.low), min(point.level.high, y.high)
         bar = f"M{px:.1f} {y(low):.1f}V{y(high):.1f}"
@@ -137,20 +140,18 @@ def _mean(number: int, name: str, cell: Sequence[CurvePoint], x: Scale, y: Scale
     return "".join(parts)
 
 
-def _names(cells: Mapping[str, Sequence[CurvePoint]], x: Scale, y: Scale, axis: str) -> list[str]:
-    """Each cell's name at the end of its curve, pushed apart where curves end together."""
-    shown_as = briefs(list(cells))
-    ends = sorted(
-        (y(cell[-1].level.value), x(cell[-1].cost[axis]), number, name)
-        for number, (name, cell) in enumerate(cells.items())
+def names_at(ends: Mapping[str, tuple[float, float]], shown_as: Mapping[str, str]) -> list[str]:
+    """Each line's name beside its end, pushed apart where lines end together."""
+    placed_ends = sorted(
+        (py, px, number, name) for number, (name, (px, py)) in enumerate(ends.items())
     )
-    gap = min(15.0, (HEIGHT - BOTTOM - TOP) / max(1, len(ends)))
+    gap = min(15.0, (HEIGHT - BOTTOM - TOP) / max(1, len(placed_ends)))
     placed: list[float] = []
-    for end, *_ in ends:
+    for end, *_ in placed_ends:
         placed.append(max(end, placed[-1] + gap) if placed else end)
     over = max(0.0, placed[-1] - (HEIGHT - BOTTOM)) if placed else 0.0
     texts = []
-    for (end, px, number, name), at in zip(ends, placed, strict=True):
+    for (end, px, number, name), at in zip(placed_ends, placed, strict=True):
         to, left = at - over, WIDTH - RIGHT + 14
         lead = f"M{px + 6:.1f} {end:.1f}L{left - 3} {to:.1f}"
         texts.append(f'<path class="lead" d="{lead}" stroke="{colour(number)}"/>')

@@ -38,6 +38,11 @@ def _folder(word: str, outputs: Path) -> Path:
     for folder in (Path(word), outputs / word):
         if _is_run(folder) or _is_study(folder) or list(_runs_within(folder)):
             return folder
+        if (folder / STUDY).is_file():
+            raise ConfigError(
+                f"compare: the cells of {folder} were computed exactly and are no runs; its page "
+                f"is {folder / 'report.html'}, and `align sweep {folder.name}` prints it"
+            )
     known = [each.name for each in _children(outputs) if _is_run(each) or _is_study(each)]
     raise ConfigError(
         f"compare: no run or study {word!r} in {outputs}{meant(Path(word).name, known)}; "

@@ -14,6 +14,8 @@ from align_cli.study.spec import Study, read_study
 if TYPE_CHECKING:
     from align_cli.config.schema import RunConfig
 
+LAB = "lab"
+"""The key of a study file that names an experiment of the lab in place of a grid."""
 SHOWN = 4
 """Names of cells that a message lists before it counts the rest."""
 
@@ -71,6 +73,11 @@ class Grid:
 def name_of(choices: Mapping[str, str]) -> str:
     """How a point of the grid is named: `draws=bo4,noise=clean`."""
     return ",".join(f"{axis}={label}" for axis, label in choices.items())
+
+
+def is_exact(file: Path) -> bool:
+    """Whether the cells of a study are computed by the lab, instead of being runs."""
+    return LAB in read_yaml(file)
 
 
 def load_grid(

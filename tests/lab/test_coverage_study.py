@@ -1,5 +1,8 @@
 """The theory's claims, at few seeds: orders of magnitude and slopes, not digits."""
 
+from statistics import fmean
+from typing import Any
+
 import pytest
 
 from align_cli.bandit.diagnostics import kl_constant
@@ -9,27 +12,17 @@ from align_cli.bandit.policy import optimum
 from align_cli.bandit.rounds import SAMPLERS
 from align_cli.lab.coverage import (
     OutOfReach,
-    coverage_exponential,
+    fitted_at_the_optimum,
     median_kls,
-    prediction,
     samples_to_target,
 )
 from align_cli.lab.distillation import recovered, slope, tabular_deviations
-
-
-def test_on_policy_rounds_pass_a_threshold_that_offline_pairs_never_meet() -> None:
-    found = coverage_exponential(1e-3, pairs=10_000, rounds=4)
-    assert found["on_policy"][4] <= 0.05
-    assert found["offline"][4] >= 1
-    assert found["on_policy"][0] == pytest.approx(4.2348, abs=1e-4)
-
-
-def test_below_the_threshold_neither_moves() -> None:
-    found = coverage_exponential(1e-3, pairs=300, rounds=4)
-    assert min(kl for way in found.values() for kl in way) > 3
+from align_cli.lab.experiment import computed, medians, only, values
+from align_cli.lab.studies.coverage_exponential import WAYS, coverage_exponential
 
 
 def test_samples_to_target_are_those_of_the_notes_within_a_factor_of_2() -> None:
+    settings: dict[str, Any] = {"target_kl": 0.05, "seeds": 9, "most": 10**9}
     for sampler, rounds, rare_mass, wanted in (
         ("g_optimal", 2, 1e-1, 3.9e3),
         ("g_optimal", 2, 1e-4, 4.9e3),
@@ -38,10 +31,28 @@ def test_samples_to_target_are_those_of_the_notes_within_a_factor_of_2() -> None
         ("offline", 1, 1e-1, 1.3e4),
         ("offline", 1, 1e-3, 2.3e6),
     ):
-        total = samples_to_target(rare_mass, sampler, rounds=rounds).total
+        found = samples_to_target(rare_mass, sampler, rounds=rounds, **settings)
+        total = only(found, "total")
         assert wanted / 2 < total < wanted * 2, (sampler, rare_mass)
-    with pytest.raises(OutOfReach, match="Allow more pairs"):
-        samples_to_target(1e-4, "offline", rounds=1, most=10**5)
+    with pytest.raises(OutOfReach, match=r"median KL of .* wanted 0.05. Allow more pairs"):
+        samples_to_target(1e-4, "offline", rounds=1, **{**settings, "most": 10**5})
+
+
+def test_above_a_threshold_on_policy_rounds_converge_and_below_it_nothing_moves() -> None:
+    study = coverage_exponential(
+        rare_mass=(1e-3,), pairs=(10_000, 300), rounds=4, seeds=20, target_kl=0.05
+    )
+    results = computed(study)
+    enough, few = ("rare_mass=0.001, pairs=10000, ", "rare_mass=0.001, pairs=300, ")
+    start, *_, last = medians(results[f"{enough}on-policy"], "kl")
+    assert start.y == pytest.approx(4.2348, abs=1e-4)
+    assert last.y <= 0.05
+    assert medians(results[f"{enough}offline, as many pairs"], "kl")[-1].y >= 1
+    assert min(p.y for way in WAYS for p in medians(results[f"{few}{way}"], "kl")) > 3
+    # Coverage falls to the number of features, its value at the optimum.
+    assert medians(results[f"{enough}on-policy"], "coverage")[-1].y == pytest.approx(5, rel=0.2)
+    reached, not_reached = study.read(results).claims
+    assert (reached.verdict, not_reached.verdict) == ("reached", "not reached")
 
 
 @pytest.mark.parametrize("rare_mass", [1e-1, 1e-3, 1e-6])
@@ -60,8 +71,8 @@ def test_fillers_ruin_uniform_pairs_and_not_the_design() -> None:
 
 @pytest.mark.parametrize(("sampler", "pairs"), [("on_policy", 30_000), ("offline", 1_000_000)])
 def test_the_mean_kl_is_the_predicted_one(sampler: str, pairs: int) -> None:
-    predicted, measured = prediction(rare(1e-2), sampler, pairs=pairs)
-    assert measured == pytest.approx(predicted, rel=0.1)
+    found = fitted_at_the_optimum(1e-2, sampler, pairs=pairs, seeds=400)
+    assert fmean(values(found, "kl")) == pytest.approx(only(found, "predicted"), rel=0.1)
 
 
 def test_noiseless_distillation_recovers_linear_rewards_exactly() -> None:

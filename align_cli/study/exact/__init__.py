@@ -1,0 +1,1 @@
+"""Studies whose cells are computed exactly, by the lab, instead of being runs of the loop."""
