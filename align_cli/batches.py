@@ -33,6 +33,9 @@ class PairLabels:
     """[score units]"""
     rejected_score_B: Tensor
     """[score units]"""
+    chosen_visits_B: Tensor | None = None
+    """How many judged answers a search took through the step; None where sides are answers."""
+    rejected_visits_B: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

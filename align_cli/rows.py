@@ -103,6 +103,24 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prefix:
+    """The first tokens of a sibling that a draw goes on from, as they were sampled."""
+
+    of: int
+    """Index of the sibling."""
+    token_ids: tuple[int, ...]
+    logps: tuple[float, ...]
+    """Of these tokens, as the sibling has them [nats]."""
+
+    def __post_init__(self) -> None:
+        if not self.token_ids or len(self.logps) != len(self.token_ids):
+            raise RowError(
+                f"prefix of sibling {self.of}: {len(self.token_ids)} tokens and "
+                f"{len(self.logps)} log-probs; wanted as many of both, and at least one"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
     """One completion that a sampler asks for."""
 
@@ -119,8 +137,22 @@ class Draw:
     gate: Gate | None = None
     given: str | None = None
     """The answer itself where nothing is sampled; its author is `recorded`."""
+    prefix: Prefix | None = None
+    """What the answer begins with; the rest is sampled. None: all of it is."""
+    step_end: str | None = None
+    """The text that ends a step, where the steps of the answer are to be found."""
 
     def __post_init__(self) -> None:
+        kept = 0 if self.prefix is None else len(self.prefix.token_ids)
+        if kept and self.author == "recorded":
+            raise RowError(f"draw {self.prompt_id}/{self.index}: a recorded answer has no prefix")
+        if kept >= self.decoding.max_new_tokens:
+            raise RowError(
+                f"draw {self.prompt_id}/{self.index}: a prefix of {kept} tokens leaves nothing of "
+                f"max_new_tokens={self.decoding.max_new_tokens}, which counts the whole answer"
+            )
+        if self.step_end == "":
+            raise RowError(f"draw {self.prompt_id}/{self.index}: an empty text ends no step")
         if (self.kind == "corrected") != (self.corrects is not None):
             raise RowError(f"draw {self.prompt_id}/{self.index}: a correction says of what")
         if (self.author == "recorded") != (self.given is not None):
@@ -167,10 +199,21 @@ class Completion:
     top_p: float
     top_k: int
     max_new_tokens: int
+    continues: int | None = None
+    """Index of the sibling that its first tokens come from; None: all of it was sampled for it."""
+    kept_tokens: int = 0
+    """How many tokens those are; they cost nothing here."""
+    step_ends: tuple[int, ...] | None = None
+    """After how many tokens each step ends, by the draw's delimiter; None: not looked for."""
 
     def __post_init__(self) -> None:
         if not self.token_ids:
             raise RowError(f"completion {self.prompt_id}/{self.index} has no token")
+        if (self.continues is None) != (self.kept_tokens == 0):
+            raise RowError(
+                f"completion {self.prompt_id}/{self.index} continues {self.continues} by "
+                f"{self.kept_tokens} tokens; exactly what continues keeps some"
+            )
         if len(self.logps) != len(self.token_ids):
             raise RowError(
                 f"completion {self.prompt_id}/{self.index}: {len(self.token_ids)} tokens but "
@@ -223,6 +266,30 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """Two sibling steps of a search, where a pair compares these and not whole answers.
+
+    A side is the first tokens of its completion: what both begin with, then its own step.
+    """
+
+    chosen_tokens: int
+    """Tokens of `chosen` up to the end of its step."""
+    rejected_tokens: int
+    chosen_value: float
+    """What the search found the step worth, Q [score units]."""
+    rejected_value: float
+    chosen_visits: int
+    """Judged answers that go through the step."""
+    rejected_visits: int
+
+    def __post_init__(self) -> None:
+        if min(self.chosen_tokens, self.rejected_tokens) < 1:
+            raise RowError(f"{self}: a step has at least one token")
+        if min(self.chosen_visits, self.rejected_visits) < 1:
+            raise RowError(f"{self}: a step without a visit has no value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """A preference: completion `chosen` over completion `rejected` of the same prompt."""
 
@@ -230,11 +297,13 @@ class Pair:
     chosen: int
     rejected: int
     margin: float
-    """score(chosen) - score(rejected) [score units]; 0 exactly where tied."""
+    """score(chosen) - score(rejected) [score units], of steps their values'; 0 where tied."""
     kind: Kind
     """`corrected` when the chosen completion is a correction."""
     tied: bool = False
     """Both have one score, and the pairing rule was asked by name to break ties."""
+    steps: Steps | None = None
+    """None: the sides are whole answers."""
 
     def __post_init__(self) -> None:
         if self.chosen == self.rejected:

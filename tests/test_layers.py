@@ -28,6 +28,7 @@ RANKS = {
     "arithmetic": 25,
     "table": 25,
     "gate": 25,
+    "step_tree": 25,
     "batches": 20,
     "rows": 20,
     "seeds": 10,

@@ -11,15 +11,21 @@ from align_cli.config.signature import signature_of
 from align_cli.config.units import unit_of
 from align_cli.errors import ConfigError
 
+STEPS = "align_cli.pairing.sibling_steps.sibling_steps"
 UNFILTERED = "none"
 """The one filter that also stands beside a pairing rule that supplies groups."""
 
 
 def check_fit(bindings: Mapping[str, Binding], folders: Sequence[Path]) -> None:
-    """Refuse a loss on groups with a rule that makes pairs, and the other way round."""
+    """Refuse choices that do not fit one another, whatever each of them is by itself.
+
+    A loss on groups with a rule that makes pairs and the other way round; a filter of pairs beside
+    groups; a rule on steps with a sampler that finds none; a rule with fewer draws than it needs.
+    """
     if "loss" not in bindings or "pairing" not in bindings:
         return
     loss, pairing = bindings["loss"], bindings["pairing"]
+    _check_draws(bindings["sampler"], pairing, loss, folders)
     kept = bindings.get("filter")
     if pairing.unit == "groups" and kept is not None and kept.choice != UNFILTERED:
         raise ConfigError(
@@ -34,6 +40,43 @@ def check_fit(bindings: Mapping[str, Binding], folders: Sequence[Path]) -> None:
         f"pairing={pairing.choice} supplies {pairing.unit}; choices of pairing that supply "
         f"{loss.unit}: {listed(fitting)}"
     )
+
+
+def _check_draws(
+    sampler: Binding, pairing: Binding, loss: Binding, folders: Sequence[Path]
+) -> None:
+    """What can be told of the draws before any: how many there may be, and whether in steps."""
+    if loss.settings.get("believe") == "visits" and pairing.target != STEPS:
+        raise ConfigError(
+            f"loss.believe=visits reads the visits of steps, but pairing={pairing.choice} compares "
+            "whole answers; set pairing=sibling_steps, or loss.believe=scores"
+        )
+    if pairing.target == STEPS and "step_end" not in sampler.settings:
+        finding = [
+            f"sampler={name}"
+            for name, file in choice_files("sampler", folders).items()
+            if "step_end" in _settings(file)
+        ]
+        raise ConfigError(
+            f"pairing={pairing.choice} compares steps, but sampler={sampler.choice} does not say "
+            f"what ends one; choices of sampler that do: {listed(finding)}"
+        )
+    least = int(pairing.settings.get("least_size", 2))
+    most = sampler.settings.get("n")
+    if isinstance(most, int) and most < least:
+        raise ConfigError(
+            f"sampler.n={most}: pairing={pairing.choice} needs {least} answers of a prompt to make "
+            f"one of its {pairing.unit}, so no round could train; set sampler.n={least} or more"
+        )
+
+
+def _settings(file: Path) -> frozenset[str]:
+    """The settings of the yaml's function."""
+    target = target_of(file)
+    try:
+        return frozenset() if target is None else frozenset(signature_of(target).settings)
+    except ConfigError:
+        return frozenset()
 
 
 def supplying(unit: str, folders: Sequence[Path]) -> list[str]:

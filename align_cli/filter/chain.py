@@ -7,6 +7,7 @@ from align_cli.errors import AlignError
 from align_cli.filter.difficulty import difficulty
 from align_cli.filter.duplicates import content, same_opening
 from align_cli.filter.length_ratio import length_ratio
+from align_cli.filter.sides import sides
 from align_cli.filter.truncated import truncated
 from align_cli.rows import Judged, Pair
 
@@ -49,11 +50,15 @@ def chain(
     """
     _ordered("length_ratio", min_length_ratio, max_length_ratio)
     _ordered("difficulty", min_difficulty, max_difficulty)
-    by_index = {one.completion.index: one for one in siblings}
     seen: set[tuple[object, object]] = set()
     reasons: list[str | None] = []
     for pair in pairs:
-        chosen, rejected = by_index[pair.chosen].completion, by_index[pair.rejected].completion
+        if pair.steps is not None and drop_duplicates == "text":
+            raise AlignError(
+                "filter.drop_duplicates=text compares whole answers, but the pairs are of steps; "
+                "set filter.drop_duplicates=ids"
+            )
+        chosen, rejected = sides(pair, siblings)
         reason = (
             truncated(chosen, rejected, drop_truncated)
             or same_opening(chosen, rejected, same_first_tokens)

@@ -63,12 +63,9 @@ class PairSet:
                 chosen=pair.chosen,
                 rejected=pair.rejected,
                 margin=pair.margin,
-                chosen_score=drawn.score(number, pair.prompt_id, pair.chosen),
-                rejected_score=drawn.score(number, pair.prompt_id, pair.rejected),
                 prompt_ids=prompts[number, pair.prompt_id],
                 messages=drawn.prompts[number, pair.prompt_id].messages,
-                chosen_ids=drawn.tokens(number, pair.prompt_id, pair.chosen),
-                rejected_ids=drawn.tokens(number, pair.prompt_id, pair.rejected),
+                **_sides(drawn, number, pair),
             )
             for number, pair in self.rows
         ]
@@ -99,6 +96,26 @@ class PairSet:
             fresh=fresh,
             side=side,
         )
+
+
+def _sides(drawn: Drawn, number: int, pair: Pair) -> dict[str, Any]:
+    """Scores and tokens of both sides: whole answers, or the beginnings that a search compared."""
+    chosen_ids = drawn.tokens(number, pair.prompt_id, pair.chosen)
+    rejected_ids = drawn.tokens(number, pair.prompt_id, pair.rejected)
+    if (steps := pair.steps) is not None:
+        return {
+            "chosen_score": steps.chosen_value,
+            "rejected_score": steps.rejected_value,
+            "chosen_ids": chosen_ids[: steps.chosen_tokens],
+            "rejected_ids": rejected_ids[: steps.rejected_tokens],
+            "visits": (steps.chosen_visits, steps.rejected_visits),
+        }
+    return {
+        "chosen_score": drawn.score(number, pair.prompt_id, pair.chosen),
+        "rejected_score": drawn.score(number, pair.prompt_id, pair.rejected),
+        "chosen_ids": chosen_ids,
+        "rejected_ids": rejected_ids,
+    }
 
 
 @dataclass(frozen=True)

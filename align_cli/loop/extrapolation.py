@@ -72,7 +72,7 @@ def mean_score(judged: Sequence[Judged]) -> float:
         for j in judged
         if j.label.score is not None
         and j.completion.kind == "natural"
-        and j.completion.author == "current"
+        and (j.completion.author, j.completion.continues) == ("current", None)
     ]
     if not scores:
         raise AlignError(

@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.continued import asked, joined
 from align_cli.loop.recorded import recorded
 from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.scoring import score_sequences
+from align_cli.model.steps import step_ends
 from align_cli.rows import Completion, Draw, Generated, Prompt
 from align_cli.seeds import derive
 from align_cli.store import fingerprint
@@ -58,8 +60,9 @@ def complete(loop: Loop, request: Request, title: str) -> Stage:
 
 
 def _told(draw: Draw) -> dict[str, Any]:
-    """A draw for the fingerprint; only a recorded one has an answer to tell."""
-    return {k: v for k, v in asdict(draw).items() if k != "given" or v is not None}
+    """A draw for the fingerprint; few have an answer, a prefix or steps to tell."""
+    seldom = ("given", "prefix", "step_end")
+    return {k: v for k, v in asdict(draw).items() if k not in seldom or v is not None}
 
 
 class Models:
@@ -100,10 +103,12 @@ def _shard(loop: Loop, request: Request, draws: Sequence[Draw], cost: Cost) -> l
             generated = recorded(mine, prompt_ids, model, cost)
             advance(len(mine), 0)
         else:
-            generated = loop.parts["engine"](
-                draws=mine, prompt_ids=prompt_ids, keys=keys, model=model, advance=advance
+            wanted, begun = asked(mine, prompt_ids)
+            made = loop.parts["engine"](
+                draws=wanted, prompt_ids=begun, keys=keys, model=model, advance=advance
             )
-            _count(model, generated, cost)
+            _count(model, made, cost)
+            generated = [joined(*each) for each in zip(mine, prompt_ids, made, strict=True)]
         outside = _prompt_logps(request, mine, generated, model, cost)
         content = request.models.content(author)
         for place, draw, out, key, logp in zip(places, mine, generated, keys, outside, strict=True):
@@ -180,4 +185,11 @@ def _completion(
         top_p=draw.decoding.top_p,
         top_k=draw.decoding.top_k,
         max_new_tokens=draw.decoding.max_new_tokens,
+        continues=None if draw.prefix is None else draw.prefix.of,
+        kept_tokens=0 if draw.prefix is None else len(draw.prefix.token_ids),
+        step_ends=_steps(draw, out, model),
     )
+
+
+def _steps(draw: Draw, out: Generated, model: LanguageModel) -> tuple[int, ...] | None:
+    return None if draw.step_end is None else step_ends(model, out.token_ids, draw.step_end)

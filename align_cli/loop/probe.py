@@ -52,7 +52,8 @@ def _pairs() -> dict[str, Any]:
         torch.tensor([5, 9]),
         torch.tensor([6, 8]),
     )
-    labels = PairLabels(torch.ones(2), torch.ones(2), torch.zeros(2))
+    visits = torch.tensor([3, 2])
+    labels = PairLabels(torch.ones(2), torch.ones(2), torch.zeros(2), visits, visits - 1)
     whole = {"pairs": logps, "ref_pairs": logps, "start_pairs": logps, "pair_labels": labels}
     return whole | _tokens() | _fresh()
 

@@ -149,13 +149,15 @@ def _conclude(
 def completion_metrics(rows: Sequence[Completion], prompt_count: int) -> dict[str, float]:
     """Numbers of the draws: how many, how long, how sure, how often the same text."""
     tokens = sum(len(row.token_ids) for row in rows)
+    continued = [row for row in rows if row.continues is not None]
     corrected = [row for row in rows if row.kind == "corrected"]
-    # The policy's own: another author's draws, or those asked for in other words, say nothing of
-    # how sure it is of its answers to the prompts.
+    # The policy's own: another author's draws, those asked for in other words and those that go on
+    # from a chosen beginning say nothing of how sure it is of its answers to the prompts.
     natural = [
         row
         for row in rows
-        if row.kind == "natural" and row.author == "current" and row.messages is None
+        if row.kind == "natural"
+        and (row.author, row.messages, row.continues) == ("current", None, None)
     ]
     natural_tokens = sum(len(row.token_ids) for row in natural)
     distinct = len({(row.prompt_id, row.token_ids) for row in rows})
@@ -163,7 +165,7 @@ def completion_metrics(rows: Sequence[Completion], prompt_count: int) -> dict[st
         "sample/completions": len(rows),
         "sample/draws_per_prompt": len(rows) / prompt_count,
         "sample/corrections": len(corrected),
-        "sample/generated_tokens": tokens,
+        "sample/generated_tokens": tokens - sum(row.kept_tokens for row in continued),
         "sample/length_tokens": tokens / len(rows),
         "sample/truncated_share": sum(row.finish == "length" for row in rows) / len(rows),
         "sample/duplicate_share": 1 - distinct / len(rows),
@@ -182,6 +184,9 @@ def completion_metrics(rows: Sequence[Completion], prompt_count: int) -> dict[st
         tokens = sum(len(row.token_ids) for row in reworded)
         metrics["sample/reworded"] = len(reworded)
         metrics["sample/reworded_length_tokens"] = tokens / len(reworded)
+    if continued:
+        metrics["sample/continued"] = len(continued)
+        metrics["sample/kept_tokens"] = sum(row.kept_tokens for row in continued)
     if corrected:
         count = sum(len(row.token_ids) for row in corrected)
         total = sum(row.prompt_logp or 0.0 for row in corrected)

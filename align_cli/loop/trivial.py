@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from align_cli.rows import Judged, Pair
 
 RULES: Mapping[str, Callable[[Judged], float]] = {
-    "longer": lambda one: len(one.completion.token_ids),
     "first": lambda one: -one.completion.index,
     "more_digits": lambda one: sum(letter.isdigit() for letter in one.completion.text),
     "has_answer": lambda one: one.label.answer is not None,
     "stops": lambda one: one.completion.finish == "stop",
 }
-"""{rule: what it holds against the other answer's; more wins}"""
+"""{rule: what it holds against the other answer's; more wins}; `longer` is beside them."""
 
 
 def trivial_metrics(
@@ -22,16 +21,29 @@ def trivial_metrics(
     Where the rule sees no difference it tosses a coin, which counts as a half. So 0.5 says that it
     predicts nothing, 1 that the pairs teach the rule as well as anything, 0 that they teach its
     opposite. `longer` counts tokens, `first` is the lower index, `has_answer` asks whether the
-    verifier read an answer out of the text, `stops` whether it ended before the token limit.
+    verifier read an answer out of the text, `stops` whether it ended before the token limit. Of
+    pairs of steps only `longer` (the step's tokens) and `first` say anything.
     """
     if not pairs:
         return {}
+    shares = {"longer": _share([side_tokens(pair, judged) for pair in pairs])}
     both = [(judged[p.prompt_id, p.chosen], judged[p.prompt_id, p.rejected]) for p in pairs]
-    return {
-        f"pair/trivial/{name}": sum(_agrees(rule(one), rule(other)) for one, other in both)
-        / len(both)
-        for name, rule in RULES.items()
-    }
+    for name, rule in RULES.items():
+        if name == "first" or all(pair.steps is None for pair in pairs):
+            shares[name] = _share([(rule(one), rule(other)) for one, other in both])
+    return {f"pair/trivial/{name}": share for name, share in shares.items()}
+
+
+def side_tokens(pair: Pair, judged: Mapping[tuple[str, int], Judged]) -> tuple[int, int]:
+    """How many tokens the chosen and the rejected side have."""
+    if pair.steps is not None:
+        return pair.steps.chosen_tokens, pair.steps.rejected_tokens
+    chosen, rejected = (judged[pair.prompt_id, index] for index in (pair.chosen, pair.rejected))
+    return len(chosen.completion.token_ids), len(rejected.completion.token_ids)
+
+
+def _share(both: Sequence[tuple[float, float]]) -> float:
+    return sum(_agrees(one, other) for one, other in both) / len(both)
 
 
 def _agrees(chosen: float, rejected: float) -> float:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from align_cli.loop.trivial import trivial_metrics
+from align_cli.loop.trivial import side_tokens, trivial_metrics
 from align_cli.loop.verdicts import by_stratum, wrong_share
 from align_cli.rows import Group, Judged, Pair
 
@@ -56,19 +56,31 @@ def pair_metrics(
     metrics |= {f"gate/{outcome}": count for outcome, count in sorted(offered.gate.items())}
     if pairs:
         metrics["pair/margin"] = sum(pair.margin for pair in pairs) / len(pairs)
-        lengths = {
-            (j.completion.prompt_id, j.completion.index): len(j.completion.token_ids)
-            for j in judged
-        }
-        longer = sum(
-            lengths[p.prompt_id, p.chosen] > lengths[p.prompt_id, p.rejected] for p in pairs
-        )
+        known = {(j.completion.prompt_id, j.completion.index): j for j in judged}
+        longer = sum(one > other for one, other in (side_tokens(pair, known) for pair in pairs))
         metrics["pair/chosen_longer_share"] = longer / len(pairs)
         metrics["pair/tied"] = sum(pair.tied for pair in pairs)
-        metrics |= trivial_metrics(
-            pairs, {(j.completion.prompt_id, j.completion.index): j for j in judged}
-        )
+        metrics |= trivial_metrics(pairs, known) | step_metrics(pairs)
     return metrics
+
+
+def step_metrics(pairs: Sequence[Pair]) -> dict[str, float]:
+    """Of pairs of steps: their prompts, depth in tokens, and visits; nothing of other pairs.
+
+    pair/steps                     pairs of steps
+    pair/prompts                   prompts that gave any
+    pair/chosen_visits             judged answers through the chosen step, mean
+    pair/rejected_visits           through the rejected one
+    """
+    steps = [pair.steps for pair in pairs if pair.steps is not None]
+    if not steps:
+        return {}
+    return {
+        "pair/steps": len(steps),
+        "pair/prompts": len({pair.prompt_id for pair in pairs}),
+        "pair/chosen_visits": sum(one.chosen_visits for one in steps) / len(steps),
+        "pair/rejected_visits": sum(one.rejected_visits for one in steps) / len(steps),
+    }
 
 
 def filter_metrics(kept: int, filtered: Mapping[str, int]) -> dict[str, float]:
@@ -111,6 +123,11 @@ def group_metrics(
     return metrics
 
 
+def _chosen(rows: Sequence[Pair | Group]) -> list[tuple[str, int]]:
+    pairs = [row for row in rows if isinstance(row, Pair) and row.steps is None]
+    return [(pair.prompt_id, pair.chosen) for pair in pairs]
+
+
 def _best(group: Group) -> list[int]:
     """Those with the highest score, where there is a lower one."""
     if len(set(group.scores)) == 1:
@@ -128,12 +145,13 @@ def winner_metrics(
         group/best_wrong_share    of the completions of highest score of groups
         .../<stratum>             the same of the prompts of one stratum
 
-    `strata` is {prompt id: stratum}. Nothing where no clean verdict is known.
+    `strata` is {prompt id: stratum}. Nothing where no clean verdict is known, and nothing of pairs
+    of steps: a step is neither right nor wrong.
     """
     labels = {(j.completion.prompt_id, j.completion.index): j.label for j in judged}
     shares: dict[str, float | None] = {}
     for name, winners in (
-        ("pair/chosen_wrong_share", [(r.prompt_id, r.chosen) for r in rows if isinstance(r, Pair)]),
+        ("pair/chosen_wrong_share", _chosen(rows)),
         (
             "group/best_wrong_share",
             [(r.prompt_id, i) for r in rows if isinstance(r, Group) for i in _best(r)],

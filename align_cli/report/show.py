@@ -13,6 +13,7 @@ from rich.text import Text
 from align_cli.errors import AlignError
 from align_cli.report.ledger import ledger, print_ledger, print_training
 from align_cli.report.result import read_result
+from align_cli.report.search import print_search, search_facts
 from align_cli.report.tables import print_result, result_json
 from align_cli.rows import Completion, Group, Label, Pair, Prompt
 from align_cli.store.run_folder import round_name
@@ -100,7 +101,16 @@ def prompt_facts(folder: Path, number: int, wanted: str) -> dict[str, Any]:
         ],
         "pairs": [asdict(pair) for pair in pairs],
         "groups": [asdict(group) for group in groups],
+        "search": search_facts(completions, list(labels.values()), pairs, _step_end(folder)),
     }
+
+
+def _step_end(folder: Path) -> str | None:
+    """The text that ended a step in this run, where its sampler looked for steps."""
+    from align_cli.config.compose import reopen
+
+    end = reopen(folder / "config.yaml").bindings["sampler"].settings.get("step_end")
+    return None if end is None else str(end)
 
 
 def _rows(folder: Path, table: str, row_type: type) -> list[Any]:
@@ -118,8 +128,9 @@ def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:
     title = f"{prompt['id']}  round {number}  {prompt['source']}  gold {prompt['gold']}"
     # Text, not markup: a source such as `arithmetic:train:3` would be shown as an emoji.
     console.print(Panel(Text(turns), title=Text(title), title_align="left"), highlight=False)
-    sides = {pair["chosen"]: "chosen" for pair in facts["pairs"]}
-    sides |= {pair["rejected"]: "rejected" for pair in facts["pairs"]}
+    whole = [pair for pair in facts["pairs"] if pair["steps"] is None]
+    sides = {pair["chosen"]: "chosen" for pair in whole}
+    sides |= {pair["rejected"]: "rejected" for pair in whole}
     sides |= {index: "member" for group in facts["groups"] for index in group["indices"]}
     role = "group" if facts["groups"] else "pair"
     table = Table(box=None, pad_edge=False)
@@ -131,7 +142,7 @@ def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:
         score = label.get("score")
         table.add_row(
             str(row["index"]),
-            row["kind"] if row["corrects"] is None else f"corrects {row['corrects']}",
+            _kind(row),
             verdict if score is None else f"{score:g}",
             Text(str(label.get("answer"))),
             str(len(row["token_ids"])),
@@ -139,3 +150,11 @@ def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:
             Text(row["text"]),
         )
     console.print(table, markup=False, highlight=False)
+    if facts["search"] is not None:
+        print_search(facts["search"], console)
+
+
+def _kind(row: dict[str, Any]) -> str:
+    if row["continues"] is not None:
+        return f"from {row['continues']} at {row['kept_tokens']}"
+    return str(row["kind"]) if row["corrects"] is None else f"corrects {row['corrects']}"

@@ -3,7 +3,7 @@
 import types
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -77,8 +77,9 @@ def read_rows(file: Path, row_type: type[Row]) -> list[Row]:
         raise CorruptStage(
             f"{file} cannot be read as Parquet ({error}); delete its folder to make it again"
         ) from error
-    wanted = schema_of(row_type).names
-    if table.schema.names != wanted:
+    wanted, optional = schema_of(row_type).names, _optional(row_type)
+    # What a later version added says nothing of earlier rows, which had no such thing.
+    if [n for n in wanted if n in table.schema.names or n not in optional] != table.schema.names:
         raise CorruptStage(
             f"{file} holds columns {table.schema.names}, wanted {wanted}; "
             "another version wrote it: delete its folder to make it again"
@@ -89,6 +90,10 @@ def read_rows(file: Path, row_type: type[Row]) -> list[Row]:
     return [
         row_type(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)
     ]
+
+
+def _optional(row_type: Any) -> set[str]:
+    return {field.name for field in fields(row_type) if field.default is not MISSING}
 
 
 def _columns(table: Any) -> list[tuple[str, Any]]:
@@ -105,4 +110,6 @@ def _restore(values: list[Any], hint: Any) -> list[Any]:
         if is_dataclass(item):
             return [tuple(item(**entry) for entry in value) for value in values]
         return [tuple(value) for value in values]
+    if is_dataclass(hint):
+        return [hint(**entry) for entry in values]  # type: ignore[operator]
     return values

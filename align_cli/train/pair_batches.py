@@ -42,6 +42,8 @@ class PairExample:
     prompt_ids: tuple[int, ...]
     chosen_ids: tuple[int, ...]
     rejected_ids: tuple[int, ...]
+    visits: tuple[int, int] | None = None
+    """Of the chosen and the rejected step, where the pair is of a search's steps."""
     messages: tuple[Message, ...] = ()
     """The prompt's conversation, for what is drawn while it trains."""
 
@@ -105,11 +107,7 @@ class PairTask:
         for prompt, completion in zip(prompts, completions, strict=True):
             length = len(prompt) + len(completion)
             cost.forward_flops += forward_flops(model.network, length, length / 2)
-        labels = PairLabels(
-            torch.tensor([e.margin for e in examples], device=model.device),
-            torch.tensor([e.chosen_score for e in examples], device=model.device),
-            torch.tensor([e.rejected_score for e in examples], device=model.device),
-        )
+        labels = pair_labels(examples, model.device)
         offer = dict.fromkeys(BY_TOKEN) | {
             "pairs": pairs,
             "ref_pairs": self._stored("ref_pairs", places, pairs),
@@ -157,6 +155,21 @@ class PairTask:
             pairs.chosen_len_B,
             pairs.rejected_len_B,
         )
+
+
+def pair_labels(examples: Sequence[PairExample], device: torch.device) -> PairLabels:
+    """What is known of each pair from its labels, and of steps from the search."""
+    visits = [e.visits for e in examples if e.visits is not None]
+    chosen_B = rejected_B = None
+    if len(visits) == len(examples):
+        chosen_B, rejected_B = torch.tensor(visits, device=device).unbind(-1)
+    return PairLabels(
+        torch.tensor([e.margin for e in examples], device=device),
+        torch.tensor([e.chosen_score for e in examples], device=device),
+        torch.tensor([e.rejected_score for e in examples], device=device),
+        chosen_B,
+        rejected_B,
+    )
 
 
 def _summed(logps_N: Tensor, mask_BT: Tensor) -> PairLogps:

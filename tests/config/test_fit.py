@@ -159,3 +159,24 @@ def test_explain_prints_what_a_choice_sets(groups: Path) -> None:
     assert "sets" not in CliRunner().invoke(app, ["explain", "loss=dpo"]).stdout
     # A whole run overrides what it names.
     assert explain("experiment", "hot").choice.sets == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["sampler.n=1"], ["sampler.n=1", "needs 2 answers", "first_right_first_wrong"]),
+        (["loss=opo", "sampler.n=2", "pairing.least_size=4"], ["sampler.n=2", "needs 4 answers"]),
+        (["pairing=sibling_steps"], ["compares steps", "sampler=best_of_n", "sampler=tree"]),
+        (["loss=mcts_dpo", "loss.believe=visits"], ["whole answers", "pairing=sibling_steps"]),
+    ],
+    ids=str,
+)
+def test_draws_that_no_rule_could_pair_are_refused_before_they_are_made(
+    words: list[str], told: list[str]
+) -> None:
+    done = CliRunner().invoke(app, ["check", *words])
+    assert done.exit_code == 2
+    for each in told:
+        assert each in done.output
+    fitting = ["pairing=sibling_steps", "sampler=tree", "loss=mcts_dpo", "loss.believe=visits"]
+    assert compose(fitting).bindings["pairing"].unit == "pairs"

@@ -295,6 +295,14 @@ def test_a_judge_s_confidence():
     # 1 - conf: odds 0, 0, 1/4, 1/2 (over max(1, 1/2)), 9/2 (cut at a half), 0
     doubt = torch.tensor([0.0, 0.0, 1 / 5, 1 / 3, 1 / 2, 0.0], dtype=torch.float64)
     close(call("mcts_dpo", data).loss_B, (1 - doubt) * sure.loss_B + doubt * unsure, 1e-10)
+    # The visits of a search are another count of the same kind, and nothing stands for them.
+    unsearched = replace(data["pair_labels"], chosen_visits_B=None)
+    with pytest.raises(RowError, match="no search has visited"):
+        call("mcts_dpo", {**data, "pair_labels": unsearched}, believe="visits")
+    turned = replace(data["pair_labels"], chosen_visits_B=rejected, rejected_visits_B=chosen)
+    doubt = torch.tensor([0.5, 0.5, 0.5, 1 / 3, 2 / 11, 0.0], dtype=torch.float64)
+    found = call("mcts_dpo", {**data, "pair_labels": turned}, believe="visits").loss_B
+    close(found, (1 - doubt) * sure.loss_B + doubt * unsure, 1e-10)
 
 
 def test_ld_dpo_between_dpo_and_truncation():

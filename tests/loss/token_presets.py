@@ -46,7 +46,11 @@ def random_tokens(
             *[uniform(0, 2, size, width) * mask for mask in (*masks, *masks)]
         ),
         "pair_labels": replace(
-            labels, chosen_score_B=uniform(0, 5, size), rejected_score_B=uniform(0, 5, size)
+            labels,
+            chosen_score_B=uniform(0, 5, size),
+            rejected_score_B=uniform(0, 5, size),
+            chosen_visits_B=torch.randint(1, 9, (size,), generator=generator),
+            rejected_visits_B=torch.randint(1, 9, (size,), generator=generator),
         ),
     }
 

@@ -18,6 +18,7 @@ from align_cli.rows import (
     PairReference,
     Prompt,
     Score,
+    Steps,
 )
 from align_cli.store.tables import read_rows, schema_of, write_rows
 
@@ -35,10 +36,19 @@ ROWS = [
         author="initial", kind="natural", corrects=None, messages=None, prompt_logp=None,
         seed=0, temperature=0.0, top_p=1.0, top_k=5, max_new_tokens=1,
     ),
+    Completion(
+        **TOLD, index=4, text="7+8=15", token_ids=(1, 2, 4), logps=(-0.5, -1.25, -0.5),
+        finish="stop", author="current", kind="natural", corrects=None, messages=None,
+        prompt_logp=None, seed=3, temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=64,
+        continues=3, kept_tokens=2, step_ends=(2,),
+    ),
     Label(prompt_id="p", index=4, verdict="timeout", detail="5 s"),
     Label(prompt_id="p", index=0, score=1.0, right=True, answer="15", clean_score=0.0,
           clean_right=False),
     Pair(prompt_id="p", chosen=0, rejected=2, margin=1.5, kind="natural"),
+    Pair(prompt_id="p", chosen=3, rejected=2, margin=0.1, kind="natural",
+         steps=Steps(chosen_tokens=3, rejected_tokens=5, chosen_value=0.7, rejected_value=0.6,
+                     chosen_visits=4, rejected_visits=1)),
     PairReference(prompt_id="p", round=1, chosen=0, rejected=2, chosen_logp=-9.1,
                   rejected_logp=-3.3),
     # 0.1 and -9.1 have no float32.
@@ -109,3 +119,15 @@ def test_columns_of_another_row_type_are_refused(tmp_path):
     write_rows(tmp_path / "rows.parquet", [ROWS[0]], Prompt)
     with pytest.raises(CorruptStage, match="holds columns"):
         read_rows(tmp_path / "rows.parquet", Label)
+
+
+def test_a_file_from_before_a_column_was_added_is_read(tmp_path):
+    row = ROWS[1]
+    write_rows(tmp_path / "rows.parquet", [row], Completion)
+    added = ["continues", "kept_tokens", "step_ends"]
+    table = pq.read_table(tmp_path / "rows.parquet").drop_columns(added)
+    pq.write_table(table, tmp_path / "old.parquet")
+    assert read_rows(tmp_path / "old.parquet", Completion) == [row]
+    pq.write_table(table.drop_columns(["seed"]), tmp_path / "torn.parquet")
+    with pytest.raises(CorruptStage, match="holds columns"):
+        read_rows(tmp_path / "torn.parquet", Completion)
