@@ -53,7 +53,9 @@ def test_a_yaml_composes_and_binds(file: Path) -> None:
 
 
 def _fitting(group: str, choice: str) -> list[str]:
-    """A rule that supplies groups needs a loss on groups beside it."""
+    """A rule that supplies groups needs a loss on groups beside it, one on steps their sampler."""
+    if (group, choice) == ("pairing", "sibling_steps"):
+        return ["sampler=tree"]
     if group == "pairing" and choice in supplying("groups", [CONF]):
         return [*TOYS, "loss=squares"]
     return []
@@ -71,6 +73,14 @@ def _left_open(node: object, prefix: str = "") -> list[str]:
     if isinstance(node, dict):
         return [key for name, each in node.items() for key in _left_open(each, f"{prefix}.{name}")]
     return [prefix[1:]] if node == "???" else []
+
+
+@pytest.mark.parametrize("group", ["sampler", "noise", "pairing", "filter", "loss"])
+def test_every_choice_says_where_it_comes_from(group: str) -> None:
+    """`own design` is a source too; what could not be confirmed says reconstruction."""
+    for choice in choices(group):
+        assert choice.source, choice.name
+        assert choice.line.endswith(f"({choice.source})")
 
 
 def test_every_group_of_a_run_has_a_choice() -> None:

@@ -1,5 +1,6 @@
-"""Each sampler in a small round: what it draws depends on neither shards nor prompt order."""
+"""Each sampler in a small round: what it draws depends on neither batches nor prompt order."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,20 +9,22 @@ import pytest
 from judged_rows import judged
 from small_runs import run_small, words_of
 
+from align_cli.config.catalogue import choices
 from align_cli.rows import Message
 
 WORDS = ("schedule.rounds=1", "task.prompts_per_round=12", "task.heldout_prompts=8")
 SURE = (-0.001,) * 4
-SAMPLERS = {
+SETTINGS = {
     "best_of_n": ["sampler.n=3"],
-    "pace": [],
     "adaptive": ["sampler.n=4", "sampler.mean_draws=2.75"],
     "rejection": ["sampler.n=4"],
     "mixed": ["sampler.n=3"],
     "self_correct": ["sampler.steps=2", "sampler.shows=all"],
     "contrast_modes": ["sampler.n=3"],
     "directional": ["sampler.n=3"],
+    "tree": ["sampler.n=8", "sampler.first=3", "sampler.breadth=3"],
 }
+SAMPLERS = [choice.name for choice in choices("sampler")]
 
 
 def sampled(outputs: Path, *words: str, reverse: bool) -> dict[tuple[str, int], Any]:
@@ -42,24 +45,38 @@ def sampled(outputs: Path, *words: str, reverse: bool) -> dict[tuple[str, int], 
         (one.completion.prompt_id, one.completion.index): (
             one.completion.token_ids, one.completion.author, one.completion.kind,
             one.completion.corrects, one.completion.messages, one.completion.seed, one.label.right,
+            one.completion.continues, one.completion.kept_tokens, one.completion.step_ends,
         )
         for one in found.judged
     }  # fmt: skip
 
 
+def given_answers(folder: Path) -> list[str]:
+    """Words of a run whose questions and answers are in a file."""
+    file = folder / "answers.jsonl"
+    rows = [
+        {"question": f"{a}+{b}", "answer": str(a + b), "good": f"{a}+{b}={a + b}#{a + b}",
+         "bad": f"{a}+{b}={a + b + 1}#{a + b + 1}"}
+        for a in range(4) for b in range(5)
+    ]  # fmt: skip
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = ["task=jsonl", f"task.path={file}", "task.prompts_per_round=12"]
+    return [*task, f"sampler.path={file}", "sampler.answer_fields=[bad,good]"]
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_shards_and_prompt_order_decide_nothing(sampler: str, tmp_path: Path) -> None:
-    words = (f"sampler={sampler}", *SAMPLERS[sampler])
+def test_batches_and_prompt_order_decide_nothing(sampler: str, tmp_path: Path) -> None:
+    settings = given_answers(tmp_path) if sampler == "offline" else SETTINGS.get(sampler, [])
+    words = (f"sampler={sampler}", *settings)
     once = sampled(tmp_path / "a", *words, reverse=False)
-    again = sampled(tmp_path / "b", *words, "engine.shard_draws=5", reverse=True)
+    smaller = ("engine.shard_draws=5", "engine.rows=3")
+    again = sampled(tmp_path / "b", *words, *smaller, reverse=True)
     assert len(once) >= 12
     assert once == again
 
 
 def numbers(outputs: Path, *words: str) -> dict[str, float]:
     """{metric: value} of the round's draws and pairs."""
-    import json
-
     run_small(outputs, *WORDS, "name=run", *words)
     lines = (outputs / "run" / "metrics.jsonl").read_text().splitlines()
     return {
