@@ -68,7 +68,9 @@ def test_a_row_comes_back_equal(row, tmp_path):
     assert read_rows(tmp_path / "rows.parquet", type(row)) == [row, row]
 
 
-@pytest.mark.parametrize("row_type", {type(row) for row in ROWS}, ids=lambda t: t.__name__)
+@pytest.mark.parametrize(
+    "row_type", dict.fromkeys(type(row) for row in ROWS), ids=lambda t: t.__name__
+)
 def test_no_rows_come_back_as_no_rows(row_type, tmp_path):
     write_rows(tmp_path / "rows.parquet", [], row_type)
     assert read_rows(tmp_path / "rows.parquet", row_type) == []
