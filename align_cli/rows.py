@@ -10,7 +10,10 @@ from typing import Literal
 
 from align_cli.errors import RowError
 
-Verdict = Literal["judged", "no_gold", "unreadable_gold", "timeout", "error"]
+Verdict = Literal[
+    "judged", "no_gold", "unreadable_gold", "timeout", "error", "refused", "malformed"
+]
+"""`refused`: the judge declined to judge; `malformed`: what it said cannot be read."""
 Finish = Literal["stop", "length"]
 Author = Literal["current", "reference", "initial", "recorded"]
 """Who wrote a completion; `recorded`: none of this run's policies, it was given."""
@@ -404,11 +407,14 @@ class Score:
     greedy_right: bool | None
     samples: int
     """Sampled completions that were judged."""
-    right: int
-    """How many of them are right."""
+    right: int | None
+    """How many of them are right; None where the verifier only grades."""
     unscored: int
     majority_right: float | None
     """1 or 0, or the share of the tied answers that are right; None if no sample was judged."""
     length_tokens: float
     """Mean length of the sampled completions."""
     truncated: int
+    greedy_score: float | None = None
+    sampled_score: float | None = None
+    """Mean over the judged samples. These two, in the verifier's unit, where it only grades."""

@@ -182,6 +182,12 @@ def _frozen(
         choices = dict(cfg.hydra.runtime.choices)
         with open_dict(cfg):
             del cfg["hydra"]
+        examiner = OmegaConf.select(cfg, "evaluation.verifier")
+        if isinstance(examiner, str):
+            # The choice's whole node, so that a run folder says who judged without conf/.
+            word = f"verifier={examiner}"
+            check_choice(word, lexicon)
+            OmegaConf.update(cfg, "evaluation.verifier", composed(name, [word])["verifier"])
         return freeze(cfg, choices, lexicon)
 
 

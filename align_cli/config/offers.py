@@ -34,7 +34,7 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "policy": frozenset({"folder", "seed"}),
     "engine": frozenset({"draws", "prompt_ids", "keys", "model", "advance"}),
     "sampler": frozenset({"prompts", "judged"}),
-    "verifier": frozenset({"prompts", "completions"}),
+    "verifier": frozenset({"prompts", "completions", "siblings"}),
     "noise": frozenset({"label", "prompt", "completion", "seed"}),
     "pairing": frozenset({"siblings", "seed"}),
     "filter": frozenset({"pairs", "siblings", "seed"}),
@@ -57,6 +57,11 @@ LOOP_SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {
         "max_unscored": Setting(
             "max_unscored",
             Kind("float", ranges=(Range("[0, 1]", 0.0, 1.0, True, True),), unit="share"),
+        )
+    },
+    "evaluation": {
+        "verifier": Setting(
+            "verifier", Kind("union", parts=(Kind("str"), Kind("dict"), Kind("None"))), None
         )
     },
 }

@@ -116,6 +116,7 @@ class Frozen:
             )
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"threads: got {self.threads}, wanted 1 or more, or null")
+        self._check_judges()
         if not self.outputs:
             raise ConfigError("outputs: got an empty text, wanted a folder")
         if self.name is not None and (not self.name or re.search(r"^\.|[/\\\0]", self.name)):
@@ -123,6 +124,26 @@ class Frozen:
                 f"name: got {self.name!r}, wanted one folder's name: no path separator, "
                 "no leading dot (`outputs` says where the folder is)"
             )
+
+    def _check_judges(self) -> None:
+        """Scores against siblings say who is better, not how good: they examine no policy."""
+        judges = {"verifier": self.bindings["verifier"], "examiner": self.examiner()}
+        units = {name: binding.unit for name, binding in judges.items()}
+        if units["examiner"] == "siblings":
+            raise ConfigError(
+                f"evaluation.verifier: verifier={judges['examiner'].choice} scores an answer "
+                "against its siblings, so the mean of any policy is the same; name a verifier "
+                "that judges answers one by one: evaluation.verifier=exact, or math, ..."
+            )
+
+    def examiner(self) -> Binding:
+        """Who judges held-out answers: `evaluation.verifier`, else the verifier itself."""
+        node = self.bindings["evaluation"].loop_settings.get("verifier")
+        if node is None:
+            return self.bindings["verifier"]
+        assert isinstance(node, Mapping), "a name is resolved where choices are known"
+        name = str(node.get("_target_")).rpartition(".")[2]
+        return bind(node, group="verifier", choice=name, plugins=self.plugins)
 
     def grouped(self, study: str) -> Self:
         """The same configuration, reported as one of a study's; a group that is given stays."""

@@ -1,4 +1,4 @@
-"""Pairs or groups: what a pairing rule supplies and what a loss trains on, by their signatures."""
+"""What a pairing rule supplies, a loss trains on and a verifier judges, by their signatures."""
 
 import re
 
@@ -9,13 +9,20 @@ from align_cli.errors import ConfigError
 
 ROWS = {"Pair": "pairs", "Group": "groups"}
 """{row that a pairing rule returns a list of: what it supplies}"""
+JUDGED = ("completions", "siblings")
+"""What a verifier asks for: answers one by one, or all answers to a prompt together."""
 RETURNED = re.compile(r"\b(?:[lL]ist|Sequence)\[(?:\w+\.)*(\w+)\]")
 
 
 def unit_of(group: str, signature: Signature) -> str:
-    """`pairs` or `groups` for a pairing rule or a loss; an empty text for any other group."""
+    """`pairs` or `groups` for a pairing rule or a loss, `completions` or `siblings` for a verifier.
+
+    An empty text for any other group.
+    """
     if group == "pairing":
         return _supplied(signature)
+    if group == "verifier":
+        return _judged(signature)
     return _wanted(signature) if group == "loss" else ""
 
 
@@ -41,5 +48,16 @@ def _wanted(signature: Signature) -> str:
         raise ConfigError(
             f"loss: {signature.target} asks for no data that it could train on; wanted some of "
             f"{offered}"
+        )
+    return found[0]
+
+
+def _judged(signature: Signature) -> str:
+    found = [name for name in JUDGED if name in signature.needs]
+    if len(found) != 1:
+        raise ConfigError(
+            f"verifier: {signature.target} asks for {listed(signature.needs)}; wanted exactly one "
+            "of completions (answers are judged one by one) and siblings (all answers to a prompt "
+            "are judged together)"
         )
     return found[0]

@@ -27,6 +27,9 @@ def standard(
         samples: sampled answers per prompt; pass@k is given for k = 1, 2, 4, ... up to here.
         temperature, top_p, top_k: of the sampled answers; greedy has no temperature.
         max_new_tokens: a longer answer is cut there and finishes by "length" [tokens].
+        verifier: who judges the answers, a choice of conf/verifier; null is the run's own. One that
+            judges siblings against each other cannot: its mean is the same for every policy. One
+            that only grades gives mean scores and no accuracy.
     """
     if not greedy and samples == 0:
         raise ConfigError(

@@ -16,6 +16,8 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
         eval/sampled_accuracy/<stratum>  the same over the prompts of one stratum
         eval/pass_at_<k>                 unbiased, k = 1, 2, 4, ... up to the samples per prompt
         eval/maj_at_<k>                  majority vote over the samples, k = samples per prompt
+        eval/greedy_score, eval/sampled_score  where the verifier only grades: mean scores, and
+                                         none of the accuracies above             [score units]
         eval/length_tokens               mean length of a sample                       [tokens]
         eval/truncated_share             share of samples cut at the token limit
         eval/unscored_share              share of samples that the verifier could not judge
@@ -35,6 +37,8 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
         metrics |= _mean(f"eval/pass_at_{k}", [_pass_at(one, k) for one in scores])
         k *= 2
     metrics |= _mean(f"eval/maj_at_{per_prompt}", [one.majority_right for one in scores])
+    metrics |= _mean("eval/greedy_score", [one.greedy_score for one in scores])
+    metrics |= _mean("eval/sampled_score", [one.sampled_score for one in scores])
     metrics["eval/length_tokens"] = fmean(one.length_tokens for one in scores)
     metrics["eval/truncated_share"] = sum(one.truncated for one in scores) / sum(drawn)
     metrics["eval/unscored_share"] = sum(one.unscored for one in scores) / sum(drawn)
@@ -46,6 +50,8 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
     for stratum in sorted(strata):
         shares = [_share_right(one) for one in strata[stratum]]
         metrics |= _mean(f"eval/sampled_accuracy/{stratum}", shares)
+        grades = [one.sampled_score for one in strata[stratum]]
+        metrics |= _mean(f"eval/sampled_score/{stratum}", grades)
     return metrics
 
 
@@ -56,8 +62,10 @@ def _mean(name: str, values: Sequence[float | None]) -> dict[str, float]:
 
 
 def _share_right(score: Score) -> float | None:
-    return score.right / score.samples if score.samples else None
+    return score.right / score.samples if score.right is not None and score.samples else None
 
 
 def _pass_at(score: Score, k: int) -> float | None:
-    return pass_at_k(score.samples, score.right, k) if score.samples >= k else None
+    if score.right is None or score.samples < k:
+        return None
+    return pass_at_k(score.samples, score.right, k)

@@ -34,7 +34,7 @@ class Part:
     settings: Mapping[str, Any]
     loop_settings: Mapping[str, Any]
     unit: str = ""
-    """What a pairing rule supplies and a loss trains on: pairs or groups; empty for others."""
+    """Pairs or groups, or what a verifier judges: see config/units.py; empty for others."""
 
     def __call__(self, **offer: Any) -> Any:
         """Call the component with everything on offer; it takes its share."""

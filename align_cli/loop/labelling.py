@@ -1,55 +1,139 @@
 """Completions -> labels: the verifier, then noise, then a count of what went unjudged."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from align_cli.errors import AlignError, Unscored
-from align_cli.loop.context import Loop
+from align_cli.loop.context import Loop, Part
 from align_cli.rows import Completion, Judged, Label, Prompt
 from align_cli.seeds import derive
 from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
 
 
-def label_completions(
-    loop: Loop,
-    completions: Stage,
-    prompts: Mapping[str, Prompt],
-    *,
-    prompts_content: str,
-    stream: tuple[int | str, ...] | None,
-    title: str,
-) -> Stage:
-    """The stage with one label per completion, shard by shard.
+@dataclass(frozen=True)
+class Judging:
+    """Who judges whose answers, and under which random numbers."""
 
-    `stream` names the noise's random numbers; None judges without noise, as evaluation does.
+    loop: Loop
+    verifier: Part
+    prompts: Mapping[str, Prompt]
+    prompts_content: str
+    stream: tuple[int | str, ...] | None
+    """Names the noise's random numbers; None judges without noise, as evaluation does."""
+    title: str
+
+    @property
+    def noise(self) -> Part | None:
+        """What is done to the labels."""
+        return None if self.stream is None else self.loop.parts["noise"]
+
+    def facts(self) -> dict[str, object]:
+        """What the labels depend on besides the completions."""
+        return {
+            "verifier": self.verifier.made_from,
+            "noise": None if self.noise is None else self.noise.made_from,
+            "stream": None if self.stream is None else list(self.stream),
+            "prompts": self.prompts_content,
+        }
+
+
+def label_drawn(
+    judging: Judging, drawn: Mapping[str, Stage], before: Sequence[Stage] = ()
+) -> dict[str, Stage]:
+    """{name: labels} of what was drawn at one time; `before` is what was drawn earlier.
+
+    A verifier that asks for `completions` labels each stage of them by itself, in its shards. One
+    that asks for `siblings` labels all answers so far to the prompts that were drawn for, in one
+    stage under the first name: an answer that has new siblings is judged again, and its later
+    label stands.
     """
+    if judging.verifier.unit == "siblings":
+        first = next(iter(drawn))
+        return {first: _label_siblings(judging, list(drawn.values()), before)}
+    return {name: _label_stage(judging, stage) for name, stage in drawn.items()}
+
+
+def _label_stage(judging: Judging, completions: Stage) -> Stage:
+    """One label per completion, shard by shard."""
     shards = sorted(file.stem for file in completions.folder.glob("completions-*.parquet"))
-    record = completions.record
-    noise = None if stream is None else loop.parts["noise"]
+    record, reporter = completions.record, judging.loop.reporter
 
     def work(stage: Stage) -> None:
-        loop.reporter.begin(title, total=record.rows_out, unit="labels")
+        reporter.begin(judging.title, total=record.rows_out, unit="labels")
         for shard in shards:
             name = shard.replace("completions", "labels")
             rows = completions.read(shard, Completion)
             if not stage.has(name):
                 with measured() as cost:
-                    labels = judge(loop.parts["verifier"], noise, rows, prompts, stream)
+                    labels = judge(judging.verifier, judging.noise, rows, judging.prompts,
+                                   judging.stream)  # fmt: skip
                     cost.verifier_calls += len(rows)
                 stage.write(name, labels, Label, cost)
-            loop.reporter.advance(len(rows))
+            reporter.advance(len(rows))
         stage.finish(rows_in=record.rows_out, rows_out=record.rows_out)
-        loop.reporter.end("")
+        reporter.end("")
+
+    return judging.loop.make("labels", {**judging.facts(), "completions": record.content}, work)
+
+
+def _label_siblings(judging: Judging, fresh: Sequence[Stage], before: Sequence[Stage]) -> Stage:
+    """One label per answer to a prompt that has a fresh one, whole prompts to a shard."""
+    reporter = judging.loop.reporter
+    shard_draws = int(judging.loop.parts["engine"].loop_settings["shard_draws"])
+
+    def work(stage: Stage) -> None:
+        sets = sibling_sets(
+            [row for each in fresh for row in each.read_all("completions", Completion)],
+            [row for each in before for row in each.read_all("completions", Completion)],
+        )
+        count = sum(map(len, sets))
+        reporter.begin(judging.title, total=count, unit="labels")
+        for number, some in enumerate(_shards(sets, shard_draws)):
+            name, rows = f"labels-{number:05d}", [row for members in some for row in members]
+            if not stage.has(name):
+                with measured() as cost:
+                    labels = judge(judging.verifier, judging.noise, rows, judging.prompts,
+                                   judging.stream)  # fmt: skip
+                    cost.verifier_calls += len(rows)
+                stage.write(name, labels, Label, cost)
+            reporter.advance(len(rows))
+        stage.finish(rows_in=count, rows_out=count)
+        reporter.end("")
 
     facts = {
-        "verifier": loop.parts["verifier"].made_from,
-        "noise": None if noise is None else noise.made_from,
-        "stream": None if stream is None else list(stream),
-        "completions": record.content,
-        "prompts": prompts_content,
+        **judging.facts(),
+        "completions": [stage.record.content for stage in fresh],
+        "siblings": [stage.record.content for stage in before],
+        "shard_draws": shard_draws,
     }
-    return loop.make("labels", facts, work)
+    return judging.loop.make("labels", facts, work)
+
+
+def sibling_sets(
+    fresh: Sequence[Completion], before: Sequence[Completion] = ()
+) -> list[list[Completion]]:
+    """All answers to each prompt that has a fresh one: prompts as they come, answers by index."""
+    sets: dict[str, list[Completion]] = {row.prompt_id: [] for row in fresh}
+    for row in (*before, *fresh):
+        if row.prompt_id in sets:
+            sets[row.prompt_id].append(row)
+    return [sorted(members, key=lambda row: row.index) for members in sets.values()]
+
+
+def _shards(
+    sets: Sequence[list[Completion]], shard_draws: int
+) -> Iterator[Sequence[list[Completion]]]:
+    """Runs of sets that hold `shard_draws` answers or just more."""
+    some: list[list[Completion]] = []
+    for members in sets:
+        some.append(members)
+        if sum(map(len, some)) >= shard_draws:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def judge(
@@ -64,31 +148,59 @@ def judge(
     Noise is seeded by (stream, prompt id, index): it does not know how many siblings there are,
     which rows it is asked with, or in which order.
     """
-    asked = [prompts[row.prompt_id] for row in rows]
-    labels = verifier(prompts=asked, completions=list(rows))
+    labels = _asked(verifier, rows, prompts)
+    name = getattr(verifier, "target", verifier)
+    if len(labels) != len(rows):
+        raise AlignError(
+            f"verifier {name} gave {len(labels)} labels for {len(rows)} completions; "
+            "wanted one for each, in their order"
+        )
     for row, label in zip(rows, labels, strict=True):
         if (row.prompt_id, row.index) != (label.prompt_id, label.index):
-            name = getattr(verifier, "target", verifier)
             raise AlignError(
                 f"verifier {name} answered for {label.prompt_id}/{label.index} where "
                 f"{row.prompt_id}/{row.index} was asked"
             )
     if noise is None or stream is None:
-        return list(labels)
+        return labels
     return [
         noise(
             label=label,
-            prompt=prompt,
+            prompt=prompts[row.prompt_id],
             completion=row,
             seed=derive(*stream, row.prompt_id, row.index),
         )
-        for label, prompt, row in zip(labels, asked, rows, strict=True)
+        for label, row in zip(labels, rows, strict=True)
     ]
 
 
-def check_unscored(loop: Loop, judged: Sequence[Judged], where: str) -> None:
+def _asked(
+    verifier: Callable[..., Sequence[Label]],
+    rows: Sequence[Completion],
+    prompts: Mapping[str, Prompt],
+) -> list[Label]:
+    if getattr(verifier, "unit", "completions") != "siblings":
+        asked = [prompts[row.prompt_id] for row in rows]
+        return list(verifier(prompts=asked, completions=list(rows)))
+    sets: dict[str, list[Completion]] = defaultdict(list)
+    for row in rows:
+        sets[row.prompt_id].append(row)
+    asked = [prompts[prompt_id] for prompt_id in sets]
+    return list(verifier(prompts=asked, siblings=list(sets.values())))
+
+
+def labels_of(stages: Sequence[Stage]) -> dict[tuple[str, int], Label]:
+    """{(prompt id, index): its last label}, the stages in the order in which they were made."""
+    return {
+        (label.prompt_id, label.index): label
+        for stage in stages
+        for label in stage.read_all("labels", Label)
+    }
+
+
+def check_unscored(verifier: Part, judged: Sequence[Judged], where: str) -> None:
     """Stop when more than `verifier.max_unscored` of the labels say nothing."""
-    allowed = float(loop.parts["verifier"].loop_settings["max_unscored"])
+    allowed = float(verifier.loop_settings["max_unscored"])
     silent = [j.label for j in judged if j.label.score is None]
     share = len(silent) / max(1, len(judged))
     if share <= allowed:

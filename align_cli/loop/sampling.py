@@ -7,15 +7,15 @@ draws of the same kind share the blocks that both want.
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from align_cli.errors import AlignError
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.generation import Models, Request, complete
-from align_cli.loop.labelling import check_unscored, label_completions
+from align_cli.loop.labelling import Judging, check_unscored, label_drawn, labels_of
 from align_cli.loop.pool import block_of
 from align_cli.loop.verdicts import label_metrics
-from align_cli.rows import Completion, Draw, Judged, Label, Prompt
+from align_cli.rows import Completion, Draw, Judged, Prompt
 from align_cli.store.stage import Stage
 
 
@@ -42,45 +42,65 @@ def sample(
     prompts_stage: Stage,
     policies: Mapping[str, PolicyRef],
 ) -> Sampled:
-    """Ask the sampler until it wants nothing more."""
+    """Ask the sampler until it wants nothing more.
+
+    Labels are read anew after every pass: a verifier that judges siblings together gives another
+    label to an answer that has got new ones.
+    """
     by_id = {prompt.id: prompt for prompt in prompts}
+    judging = Judging(
+        loop=loop,
+        verifier=loop.parts["verifier"],
+        prompts=by_id,
+        prompts_content=prompts_stage.record.content,
+        stream=(loop.seed, "noise", number),
+        title=f"round {number} label",
+    )
     models = Models(loop, policies)
     sampled = Sampled([], {}, {}, {})
     draws_so_far: dict[tuple[str, int], Draw] = {}
-    drawing = judging = 0.0
+    drawing = labelling = 0.0
     passes = 0
     while draws := loop.parts["sampler"](prompts=prompts, judged=sampled.judged):
         name = f"pass_{passes}"
         passes += 1
         _check_draws(loop, draws, draws_so_far, by_id)
         draws_so_far.update({(draw.prompt_id, draw.index): draw for draw in draws})
-        judged: dict[tuple[str, int], Judged] = {}
+        began = time.perf_counter()
+        drawn: dict[str, Stage] = {}
         for block, wanted in _blocks(name, draws).items():
-            began = time.perf_counter()
             request = Request(wanted, by_id, models, (loop.seed, "draw", number))
-            drawn = complete(loop, request, f"round {number} generate")
-            rows = drawn.read_all("completions", Completion)
-            drawing += time.perf_counter() - began
-            began = time.perf_counter()
-            labelled = label_completions(
-                loop,
-                drawn,
-                by_id,
-                prompts_content=prompts_stage.record.content,
-                stream=(loop.seed, "noise", number),
-                title=f"round {number} label",
-            )
-            labels = labelled.read_all("labels", Label)
-            judging += time.perf_counter() - began
-            sampled.completions[block], sampled.labels[block] = drawn, labelled
-            judged |= {
-                (row.prompt_id, row.index): Judged(completion=row, label=label)
-                for row, label in zip(rows, labels, strict=True)
-            }
-        sampled.judged.extend(judged[draw.prompt_id, draw.index] for draw in draws)
-        check_unscored(loop, sampled.judged, f"round {number}, {name}")
-    _conclude(loop, number, prompts, prompts_stage, policies, sampled, drawing, judging)
+            drawn[block] = complete(loop, request, f"round {number} generate")
+        read = time.perf_counter()
+        labelled = label_drawn(judging, drawn, list(sampled.completions.values()))
+        drawing, labelling = drawing + read - began, labelling + time.perf_counter() - read
+        sampled.completions.update(drawn)
+        sampled.labels.update(labelled)
+        _read(sampled, draws, drawn, labelled)
+        check_unscored(judging.verifier, sampled.judged, f"round {number}, {name}")
+    _conclude(loop, number, prompts, prompts_stage, policies, sampled, drawing, labelling)
     return Sampled(sampled.judged, draws_so_far, sampled.completions, sampled.labels)
+
+
+def _read(
+    sampled: Sampled,
+    draws: Sequence[Draw],
+    drawn: Mapping[str, Stage],
+    labelled: Mapping[str, Stage],
+) -> None:
+    """Add the rows of a pass in the order of its draws, and give every row its last label."""
+    labels = labels_of(list(labelled.values()))
+    rows = {
+        (row.prompt_id, row.index): row
+        for stage in drawn.values()
+        for row in stage.read_all("completions", Completion)
+    }
+    known = [
+        replace(one, label=labels.get((one.label.prompt_id, one.label.index), one.label))
+        for one in sampled.judged
+    ]
+    keys = [(draw.prompt_id, draw.index) for draw in draws]
+    sampled.judged[:] = [*known, *(Judged(completion=rows[k], label=labels[k]) for k in keys)]
 
 
 def _blocks(name: str, draws: Sequence[Draw]) -> dict[str, list[Draw]]:
@@ -120,7 +140,7 @@ def _conclude(
     policies: Mapping[str, PolicyRef],
     sampled: Sampled,
     drawing: float,
-    judging: float,
+    labelling: float,
 ) -> None:
     authors = {judged.completion.policy for judged in sampled.judged}
     used = {name: ref.content for name, ref in policies.items() if ref.content in authors}
@@ -142,7 +162,7 @@ def _conclude(
             {prompt.id: prompt.stratum for prompt in prompts},
         ),
         inputs={"prompts": prompts_stage.record.content, **drawn},
-        seconds=judging,
+        seconds=labelling,
     )
 
 

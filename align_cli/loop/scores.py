@@ -8,9 +8,9 @@ from align_cli.evaluation.scores import score_rows
 from align_cli.evaluation.summary import summary
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.generation import Models, Request, complete
-from align_cli.loop.labelling import check_unscored, label_completions
+from align_cli.loop.labelling import Judging, check_unscored, label_drawn, labels_of
 from align_cli.model.scoring import score_sequences
-from align_cli.rows import Completion, Judged, Label, Prompt, Score
+from align_cli.rows import Completion, Judged, Prompt, Score
 from align_cli.store import fingerprint
 from align_cli.store.cost import Cost, measured
 from align_cli.store.stage import Stage
@@ -35,19 +35,21 @@ def evaluate(
     draws = loop.parts["evaluation"](prompts=prompts)
     request = Request(draws, by_id, Models(loop, {"current": policy}), (loop.seed, "evaluation"))
     drawn = complete(loop, request, f"{title} evaluate")
-    labelled = label_completions(
-        loop,
-        drawn,
-        by_id,
+    examiner = loop.parts["examiner"]
+    judging = Judging(
+        loop=loop,
+        verifier=examiner,
+        prompts=by_id,
         prompts_content=prompts_stage.record.content,
         stream=None,
         title=f"{title} judge",
     )
+    [labelled] = label_drawn(judging, {"completions": drawn}).values()
 
     def work(stage: Stage) -> None:
         with measured() as cost:
             judged = _judged(drawn, labelled)
-            check_unscored(loop, judged, f"{title}, evaluation")
+            check_unscored(examiner, judged, f"{title}, evaluation")
             rows = score_rows(prompts, judged)
             drift = _drift(loop, by_id, judged, against, cost)
         stage.write("scores-00000", rows, Score, cost)
@@ -62,7 +64,7 @@ def evaluate(
             fingerprint.of_code("align_cli.evaluation.scores.score_rows"),
             fingerprint.of_code("align_cli.evaluation.summary.summary"),
         ],
-        "max_unscored": loop.parts["verifier"].loop_settings["max_unscored"],
+        "max_unscored": examiner.loop_settings["max_unscored"],
     }
     stage = loop.make("scores", facts, work)
     stage.made_here[0] |= drawn.made_here[0] or labelled.made_here[0]
@@ -80,8 +82,8 @@ def evaluate(
 
 def _judged(drawn: Stage, labelled: Stage) -> list[Judged]:
     rows = drawn.read_all("completions", Completion)
-    labels = labelled.read_all("labels", Label)
-    return [Judged(completion=r, label=label) for r, label in zip(rows, labels, strict=True)]
+    labels = labels_of([labelled])
+    return [Judged(completion=row, label=labels[row.prompt_id, row.index]) for row in rows]
 
 
 def _drift(

@@ -1,6 +1,7 @@
 """One run looked into: where it is, what it yielded, one prompt's completions side by side."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,20 @@ def _step_end(folder: Path) -> str | None:
 
 
 def _rows(folder: Path, table: str, row_type: type) -> list[Any]:
-    # Passes of a sampler are folders; a stage of one piece holds its shards itself.
-    files = sorted(folder.glob(f"{table}-*.parquet")) or sorted(folder.glob(f"*/{table}-*.parquet"))
+    # Passes of a sampler are folders; a stage of one piece holds its shards itself. In the order
+    # of the passes, because what a later one says of a row stands.
+    files = sorted(folder.glob(f"{table}-*.parquet")) or sorted(
+        folder.glob(f"*/{table}-*.parquet"), key=_pass_of
+    )
     rows: list[Any] = []
     for file in files:
         rows.extend(read_rows(file, row_type))
     return rows
+
+
+def _pass_of(file: Path) -> tuple[list[int], str]:
+    """`pass_2_from_4/labels-00001` -> ([2, 4], ...)."""
+    return [int(digits) for digits in re.findall(r"\d+", file.parent.name)], file.name
 
 
 def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:

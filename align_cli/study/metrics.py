@@ -9,7 +9,9 @@ from align_cli.errors import ConfigError
 from align_cli.evaluation.pass_at_k import pass_at_k
 from align_cli.rows import Score
 
-ITEM_METRIC = re.compile(r"(greedy_accuracy|sampled_accuracy|pass_at_(\d+)|maj_at_(\d+))(/.+)?")
+ITEM_METRIC = re.compile(
+    r"(greedy_accuracy|sampled_accuracy|greedy_score|sampled_score|pass_at_(\d+)|maj_at_(\d+))(/.+)?"
+)
 
 
 @dataclass(frozen=True)
@@ -46,21 +48,32 @@ def metric_named(name: str, scores: Sequence[Score]) -> Metric:
 def _share(base: str, k: str | None) -> Callable[[Score], float | None]:
     if k is not None:
         wanted = int(k)
-        return lambda s: pass_at_k(s.samples, s.right, wanted) if s.samples >= wanted else None
+        return lambda s: (
+            pass_at_k(s.samples, s.right, wanted)
+            if s.right is not None and s.samples >= wanted
+            else None
+        )
     if base == "greedy_accuracy":
         return lambda s: None if s.greedy_right is None else float(s.greedy_right)
     if base == "sampled_accuracy":
-        return lambda s: s.right / s.samples if s.samples else None
+        return lambda s: s.right / s.samples if s.right is not None and s.samples else None
+    if base == "greedy_score":
+        return lambda s: s.greedy_score
+    if base == "sampled_score":
+        return lambda s: s.sampled_score
     return lambda s: s.majority_right
 
 
 def _known(scores: Iterable[Score]) -> list[str]:
     """What `evaluation.summary` reports of these scores, by item."""
     rows = list(scores)
-    drawn = max((row.samples + row.unscored for row in rows if row.samples), default=0)
+    counted = [row for row in rows if row.samples and row.right is not None]
+    drawn = max((row.samples + row.unscored for row in counted), default=0)
     names = ["greedy_accuracy"] if any(row.greedy_right is not None for row in rows) else []
     if drawn:
         powers = [2**i for i in range(drawn.bit_length())]
         names += ["sampled_accuracy", *(f"pass_at_{k}" for k in powers), f"maj_at_{drawn}"]
+    names += ["greedy_score"] if any(row.greedy_score is not None for row in rows) else []
+    names += ["sampled_score"] if any(row.sampled_score is not None for row in rows) else []
     strata = sorted({row.stratum for row in rows if row.stratum})
     return names + [f"{name}/{stratum}" for name in names for stratum in strata]

@@ -103,12 +103,15 @@ class _Works:
             prompts = self.key("prompts", self.part("task"), "train", number)
             yield Work(number, "1_prompts", prompts, self.size)
             author = policies[0] if self.plan["draw_from"] == "initial" else policies[-1]
-            labels = []
+            blocks = []
             for draws, answers, share in self._pool():
                 writers = [author, *self._other_author(reference, policies)]
                 drawn = self.key("draw", number, prompts, self.part("engine"), writers, draws)
+                blocks.append((drawn, answers, share))
                 yield Work(number, "2_completions", drawn, self._times(answers), share)
-                made_of = [self.part("verifier"), self.part("noise")]
+            labels = []
+            made_of = [self.part("verifier"), self.part("noise")]
+            for drawn, answers, share in self._judged(blocks):
                 labels.append(self.key("labels", drawn, made_of, number))
                 yield Work(number, "3_labels", labels[-1], self._times(answers), share)
             pairs = self.key(
@@ -151,7 +154,7 @@ class _Works:
         return list(found), list(found.values())
 
     def _scores(self, number: int | None, exam: str, policy: str, against: list[str]) -> Work:
-        judged = [self.part(group) for group in ("engine", "evaluation", "verifier")]
+        judged = [self.part("engine"), self.part("evaluation"), _facts(self.config.examiner())]
         key = self.key("scores", exam, policy, against, judged)
         settings = self.parts["evaluation"].settings
         answers = _number(settings.get("samples"))
@@ -173,6 +176,14 @@ class _Works:
         alike = [target, {k: v for k, v in settings.items() if k != "n"}, loop_settings]
         for start, end in bounds(int(draws)):
             yield [alike, start, end], end - start, (end - start) / draws
+
+    def _judged(
+        self, blocks: list[tuple[str, float | None, float]]
+    ) -> list[tuple[Any, float | None, float]]:
+        """Blocks one by one, or all siblings together where the verifier asks for them."""
+        if self.parts["verifier"].unit != "siblings":
+            return list(blocks)
+        return [([drawn for drawn, _, _ in blocks], draws_per_prompt(self.config), 1.0)]
 
     def _other_author(self, reference: str, policies: list[str]) -> list[str]:
         """Whom a sampler asks besides the present policy."""

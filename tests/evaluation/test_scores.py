@@ -75,12 +75,37 @@ def test_all_samples_unscored_is_unknown_and_not_zero():
     [
         ([], RowError, "has no answer"),
         ([judged(0, True, prompt_id="other")], RowError, "none of the held-out prompts"),
-        ([judged(0, None, score=0.5)], AlignError, "neither right nor wrong"),
+        (
+            [judged(0, None, score=0.5), judged(1, True)],
+            AlignError,
+            "neither right nor wrong, while others are",
+        ),
     ],
 )
 def test_what_cannot_be_scored_is_an_error(answers, error: type[Exception], message: str):
     with pytest.raises(error, match=message):
         score_rows([asked()], answers)
+
+
+def test_a_grade_is_no_verdict():
+    answers = [
+        judged(0, None, score=3.0, temperature=0.0),
+        judged(1, None, score=-1.0),
+        judged(2, None, score=2.0),
+        judged(3, None),
+    ]
+    (found,) = score_rows([asked(stratum="hard")], answers)
+    assert (found.samples, found.right, found.unscored) == (2, None, 1)
+    assert (found.greedy_right, found.majority_right) == (None, None)
+    metrics = summary([found])
+    assert metrics.pop("eval/length_tokens") == 4
+    assert metrics == {
+        "eval/greedy_score": 3.0,
+        "eval/sampled_score": 0.5,
+        "eval/sampled_score/hard": 0.5,
+        "eval/truncated_share": 0.0,
+        "eval/unscored_share": pytest.approx(1 / 3),
+    }
 
 
 def test_summary_of_known_scores():
