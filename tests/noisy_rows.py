@@ -6,7 +6,7 @@ import numpy as np
 from judged_rows import asked, judged
 
 from align_cli.config.compose import composed_node
-from align_cli.loop.labelling import judge
+from align_cli.loop.judging import judge
 from align_cli.rows import Completion, Judged, Label, Prompt
 from align_cli.seeds import derive, uniforms
 
