@@ -25,6 +25,8 @@ START_SECONDS = 120.0
 """Longest start of a worker; imports from a cold disk do not count against a question."""
 GRACE_SECONDS = 5.0
 """How much later than this process a worker ends itself, should this process be gone."""
+HOME = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+"""Where a worker finds this package, installed or not."""
 
 Outcome = Literal["answered", "timeout", "died"]
 
@@ -50,7 +52,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONHASHSEED": "0"},
+            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(HOME)},
         )
         self.program = program
         self.ready = False

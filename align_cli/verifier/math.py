@@ -9,7 +9,7 @@ from align_cli.rows import Completion, Label, Prompt
 from align_cli.verifier import math_worker
 from align_cli.verifier.killable import Reply, ask_all
 from align_cli.verifier.marked import marked_answer
-from align_cli.verifier.verdicts import judged, unscored
+from align_cli.verifier.verdicts import judged, unanswered, unscored
 
 PROGRAM = Path(math_worker.__file__)
 LONGEST_ANSWER = 1000
@@ -109,10 +109,8 @@ def _question(
 
 
 def _label(completion: Completion, question: Question, reply: Reply, wrong_score: float) -> Label:
-    if reply.outcome == "timeout":
-        return unscored(completion, "timeout", reply.detail)
-    if reply.outcome == "died" or "error" in reply.content:
-        return unscored(completion, "error", str(reply.content.get("error", reply.detail)))
+    if silent := unanswered(completion, reply):
+        return silent
     right, answer = reply.content["right"], reply.content["name"] or None
     if right is None:
         return unscored(completion, "unreadable_gold", f"gold {question.gold[:100]!r}")

@@ -1,24 +1,19 @@
 """The program of a math worker: one question a line on stdin, one verdict a line on stdout.
 
-It runs in a process of its own, imports the standard library and math-verify only, and is not
-trusted to stop: `killable.py` ends it at the time limit, and the alarm below does so if the
-parent is gone. Its own time limit is off in both math-verify calls, because a limit made of
-Python signal handlers never fires inside one long arithmetic operation.
+It runs in a process of its own, which is killed at the time limit. Its own time limit is off in
+both math-verify calls, because a limit made of Python signal handlers never fires inside one long
+arithmetic operation.
 """
 
-import json
 import logging
-import os
 import re
-import signal
-import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-MEMORY_BYTES = 2 * 2**30
-"""Address space of one worker: a power tower may fill the memory before it reaches the limit."""
+from align_cli.verifier.worker import serve
+
 NAME_CHARACTERS = 200
 """Length of a normalised answer that is kept."""
 
@@ -194,43 +189,11 @@ def _both_unsolvable(gold: Any, answer: Any) -> bool:
     return not (gold.free_symbols and ratio.is_number and ratio.is_finite)
 
 
-def confine() -> None:
-    """Let an answer that wants more memory than a worker's share fail alone."""
-    if sys.platform != "win32":
-        import resource
-
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        allowed = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
-
-
-def alarm(seconds: float) -> None:
-    """Let the kernel end this process after so many seconds, whatever Python is busy with."""
-    if sys.platform != "win32":
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-def main() -> None:
-    """Answer until stdin closes, which it also does when the parent is killed."""
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # Nothing that a library prints may look like a reply.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle.
+def prepare() -> None:
+    """A worker that cannot work must not say that it is ready."""
     logging.disable(logging.CRITICAL)
-    import math_verify  # noqa: F401  (a worker that cannot work must not say that it is ready)
-
-    confine()
-    print(json.dumps({"ready": True}), file=replies, flush=True)
-    for line in sys.stdin:
-        question = json.loads(line)
-        alarm(question["alarm_seconds"])
-        try:
-            reply = judge(question)
-        except (MemoryError, *FAILURES) as error:
-            reply = {"error": f"{type(error).__name__}: {error}"[:NAME_CHARACTERS]}
-        alarm(0)
-        print(json.dumps(reply), file=replies, flush=True)
+    import math_verify  # noqa: F401
 
 
 if __name__ == "__main__":
-    main()
+    serve(judge, failures=(MemoryError, *FAILURES), prepare=prepare)

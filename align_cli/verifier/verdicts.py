@@ -1,6 +1,7 @@
-"""The two kinds of label a verifier gives: judged, or not judged and why."""
+"""The kinds of label a verifier gives: judged, graded, or not judged and why."""
 
 from align_cli.rows import Completion, Label, Verdict
+from align_cli.verifier.killable import Reply
 
 
 def judged(
@@ -23,4 +24,24 @@ def unscored(completion: Completion, verdict: Verdict, detail: str = "") -> Labe
     """No verdict: never zero, never paired, always counted."""
     return Label(
         prompt_id=completion.prompt_id, index=completion.index, verdict=verdict, detail=detail
+    )
+
+
+def unanswered(completion: Completion, reply: Reply) -> Label | None:
+    """The label of a question that its worker did not answer; None where it did."""
+    if reply.outcome == "timeout":
+        return unscored(completion, "timeout", reply.detail)
+    if reply.outcome == "died" or "error" in reply.content:
+        return unscored(completion, "error", str(reply.content.get("error", reply.detail)))
+    return None
+
+
+def graded(completion: Completion, score: float, detail: str = "") -> Label:
+    """A score of an answer that is called neither right nor wrong."""
+    return Label(
+        prompt_id=completion.prompt_id,
+        index=completion.index,
+        score=score,
+        detail=detail,
+        clean_score=score,
     )

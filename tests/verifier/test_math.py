@@ -203,13 +203,13 @@ def test_a_worker_that_crashes_is_an_error_of_its_row(judge, tmp_path, monkeypat
         f"import sys; sys.path.insert(0, {str(PROGRAM.parents[2])!r})\n"
         "import os\n"
         "from align_cli.verifier import math_worker\n"
+        "from align_cli.verifier.worker import serve\n"
         "judge = math_worker.judge\n"
         "def crash(question):\n"
         "    if question['answer'] == '13': os._exit(3)\n"
         "    if question['answer'] == '14': raise MemoryError('all gone')\n"
         "    return judge(question)\n"
-        "math_worker.judge = crash\n"
-        "math_worker.main()\n"
+        "serve(crash, failures=(MemoryError,))\n"
     )
     monkeypatch.setattr(math_module, "PROGRAM", program)
     rows = [("5", "#### 5"), ("5", "#### 13"), ("5", "#### 14"), ("5", "#### 6")]
@@ -254,12 +254,12 @@ def test_long_texts_are_bounded(judge):
     ]
 
 
-def test_the_worker_imports_neither_this_package_nor_torch():
+def test_the_worker_imports_nothing_heavy():
     """A worker costs what math-verify costs, and holds no copy of the model's libraries."""
     code = (
         "import runpy, sys, io; sys.stdin = io.StringIO(''); "
         f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__'); "
-        "heavy = {'torch', 'transformers', 'datasets', 'align_cli', 'numpy'} & set(sys.modules); "
+        "heavy = {'torch', 'transformers', 'datasets', 'omegaconf', 'numpy'} & set(sys.modules); "
         "print(sorted(heavy), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
