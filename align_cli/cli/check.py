@@ -11,6 +11,7 @@ from align_cli.errors import AlignError, ConfigError
 
 if TYPE_CHECKING:
     from align_cli.config.compose import Job
+    from align_cli.config.stated import Compared
 
 Everything = Annotated[
     bool, typer.Option("--all", help="Check every yaml in conf/experiment, under these words.")
@@ -23,7 +24,11 @@ def check(
     everything: Everything = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a configuration and print what it would do, without loading a model."""
+    """Check a configuration and print what it would do, without loading a model.
+
+    Under `experiment=...` that is named after a paper it also prints where the run differs from
+    what the source states.
+    """
     given = [*(words or []), *context.args]
     if everything:
         _check_all(given)
@@ -33,17 +38,35 @@ def check(
 
 def _check_one(words: Sequence[str], *, as_json: bool) -> None:
     from align_cli.cli.protocol import as_dict, protocol_table
+    from align_cli.cli.stated import compared_json, print_compared
     from align_cli.config.compose import jobs
 
     found = jobs(words)
     for job in found:
         _rehearsed(job)
+    beside = [_beside(job, words) for job in found]
     if as_json:
-        facts = [as_dict(job.config) for job in found]
+        facts = [
+            {**as_dict(job.config), "experiments": [compared_json(one) for one in each]}
+            for job, each in zip(found, beside, strict=True)
+        ]
         print_json(facts[0] if len(facts) == 1 else facts)
         return
-    for job in found:
+    for job, each in zip(found, beside, strict=True):
         results().print(protocol_table(job.config))
+        for one in each:
+            print_compared(one)
+
+
+def _beside(job: "Job", words: Sequence[str]) -> list["Compared"]:
+    """What the sources of the job's experiments state, beside the job."""
+    from align_cli.config.compose import search_folders
+    from align_cli.config.stated import compared, experiments_of
+    from align_cli.config.words import read_words
+
+    folders = search_folders(read_words(words), ())
+    found = [compared(name, job.config, folders) for name in experiments_of(job.words)]
+    return [each for each in found if each is not None]
 
 
 def _check_all(words: Sequence[str]) -> None:

@@ -1,0 +1,54 @@
+"""A run beside the protocol that its experiment is named after, for eyes and for programs."""
+
+from typing import Any
+
+from rich.table import Table
+
+from align_cli.cli.output import plain, results
+from align_cli.config.stated import ABSENT, Compared, Statement
+
+
+def print_compared(found: Compared) -> None:
+    """Differences first, one a line; then what is kept, what is no setting, what is unknown."""
+    out = results()
+    out.print(f"\nexperiment={found.experiment} beside its source: {found.source}", markup=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("differs", "stated", "here"):
+        table.add_column(name)
+    for each in found.differences:
+        table.add_row(plain(each.key), plain(stated_text(each)), plain(str(each.here)))
+    if found.differences:
+        out.print(table)
+    else:
+        out.print("no setting differs")
+    kept = ", ".join(f"{each.key}={stated_text(each)}" for each in found.kept)
+    lines = {
+        "as stated": kept or "nothing",
+        "no setting here": "; ".join(f"{key}: {text}" for key, text in found.words.items()),
+        "unknown there, here": ", ".join(
+            key if here == ABSENT else f"{key}={here}" for key, here in found.unknown.items()
+        ),
+    }
+    for name, text in lines.items():
+        if text:
+            out.print(f"{name}: {text}", markup=False, highlight=False)
+
+
+def stated_text(each: Statement) -> str:
+    """The source's value, marked where it is inferred."""
+    return f"{each.stated} (inferred)" if each.inferred else str(each.stated)
+
+
+def compared_json(found: Compared) -> dict[str, Any]:
+    """The same for `--json`."""
+    return {
+        "name": found.experiment,
+        "source": found.source,
+        "differences": [
+            {"key": e.key, "stated": e.stated, "here": e.here, "inferred": e.inferred}
+            for e in found.differences
+        ],
+        "as_stated": {e.key: e.stated for e in found.kept},
+        "no_setting": dict(found.words),
+        "unknown": {key: None if here == ABSENT else here for key, here in found.unknown.items()},
+    }
