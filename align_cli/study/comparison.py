@@ -1,7 +1,7 @@
 """A comparison: cells, their curves, and every claim about them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from align_cli.study.evidence import COSTS
 from align_cli.study.metrics import Metric, metric_named
 from align_cli.study.ratio import CostRatio, cost_ratio, judged_ratios
 from align_cli.study.statistics import Estimate, estimate
+from align_cli.study.tuning import Tuning, tuned
 from align_cli.study.verdict import Claim, Rule, equal_cost_claim, final_claim, judged
 
 
@@ -31,6 +32,8 @@ class Wanted:
     rule: Rule = field(default_factory=Rule)
     target: float | None = None
     allowed: tuple[str, ...] = ()
+    tuning: Tuning | None = None
+    """Settings that each method chooses for itself, if any."""
     notes: tuple[str, ...] = ()
     """What is missing, said before anything is compared."""
     folder: Path | None = None
@@ -83,6 +86,11 @@ def compare(wanted: Wanted) -> Comparison:
     notes += check_alike(runs, allowed=wanted.allowed)
     metric = metric_named(wanted.metric, [s for run in runs for s in run.last.scores.values()])
     items = known_items(runs, metric, all_points=True)
+    dropped = len(asked(runs, metric)) - len(items)
+    if wanted.tuning is not None:
+        found_best = tuned(wanted.cells, wanted.tuning, metric, items)
+        wanted = replace(wanted, cells=found_best.cells, baselines=found_best.baselines)
+        items, notes = list(found_best.items), [*notes, *found_best.notes]
     pairs = _pairs(wanted)
     rule, axes = wanted.rule, _axes(wanted.axis)
     finals = judged([final_claim(a, b, metric, items, rule) for a, b in pairs], rule)
@@ -104,7 +112,7 @@ def compare(wanted: Wanted) -> Comparison:
         at_equal_cost=tuple(equal),
         ratios=tuple(ratios),
         items=len(items),
-        items_dropped=len(asked(runs, metric)) - len(items),
+        items_dropped=dropped,
         notes=(*notes, *_remarks(wanted.cells, finals)),
     )  # fmt: skip
 

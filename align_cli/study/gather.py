@@ -13,6 +13,7 @@ from align_cli.errors import AlignError, ConfigError
 from align_cli.study.cells import Cell, briefs, cell_of, grouped
 from align_cli.study.comparison import Wanted
 from align_cli.study.evidence import RunEvidence, read_run
+from align_cli.study.tuning import Tuning
 
 CELLS, STUDY = "cells.jsonl", "study.yaml"
 
@@ -103,17 +104,23 @@ def _study(folder: Path, baseline: str | None) -> Wanted:
     plan = yaml.safe_load((folder / STUDY).read_text(encoding="utf-8")) or {}
     comparison: Mapping[str, Any] = plan.get("compare") or {}
     cells, notes = _cells(folder)
+    tune = tuple(comparison.get("tune") or ())
+    tuning = None
     if baseline is not None:
         chosen = _named(baseline, cells)
         baselines = {cell.name: chosen for cell in cells if cell.name != chosen}
+        if tune:
+            notes.append(f"{', '.join(tune)}: not picked for each cell, since --baseline names one")
     else:
         baselines = baselines_of(cells, comparison)
+        tuning = Tuning(tune, lambda among: baselines_of(among, comparison)) if tune else None
     return Wanted(
         question=str(plan.get("question") or folder.name),
         cells=tuple(cells),
         baselines=baselines,
         notes=tuple(notes),
         folder=folder,
+        tuning=tuning,
         metric=str(comparison.get("metric") or Wanted.metric),
         axis=str(comparison.get("cost") or Wanted.axis),
     )

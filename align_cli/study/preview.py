@@ -83,7 +83,7 @@ def _stages(works: Any) -> dict[str, dict[str, int]]:
 def pairs(grid: Grid) -> list[tuple[str, str]]:
     """(cell, its baseline) by the study's `compare`, without seeds."""
     compare = grid.study.compare
-    points = list({cell.name: cell.choices for cell in grid.cells}.items())
+    points = list(_conditions(grid).items())
     found = []
     for name, choices in points:
         baseline = name_of({**choices, **compare.against}) if compare.against else points[0][0]
@@ -93,9 +93,18 @@ def pairs(grid: Grid) -> list[tuple[str, str]]:
     return found
 
 
+def _conditions(grid: Grid) -> dict[str, dict[str, str]]:
+    """{name: choices} of what is compared; what each method picks for itself is no part of it."""
+    kept = ({axis: value for axis, value in cell.choices.items()
+             if axis not in grid.study.compare.tune} for cell in grid.cells)  # fmt: skip
+    return {name_of(choices): choices for choices in kept}
+
+
 def _comparison(grid: Grid) -> dict[str, Any]:
     found = pairs(grid)
     items = grid.cells[0].config.bindings["task"].settings.get("heldout_prompts")
+    if isinstance(items, int) and grid.study.compare.tune:
+        items //= 2  # The other half picks the settings.
     facts: dict[str, Any] = {
         "metric": grid.study.compare.metric,
         "cost": grid.study.compare.cost,

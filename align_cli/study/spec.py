@@ -28,6 +28,8 @@ class Compare:
     """{axis: label} of the baseline, within each combination of the other axes."""
     cells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """{axis: labels} that are compared with it; empty is every other cell."""
+    tune: tuple[str, ...] = ()
+    """Axes whose value each method chooses for itself (study/tuning.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,7 @@ class Study:
                 "cost": self.compare.cost,
                 "against": dict(self.compare.against),
                 "cells": {a: list(v) for a, v in self.compare.cells.items()},
+                "tune": list(self.compare.tune),
             },
             "budget": self.budget.as_values(),
         }
@@ -183,7 +186,7 @@ def _exclude(
 
 def _compare(value: Any, where: str, axes: Mapping[str, Mapping[str, Any]]) -> Compare:
     place = f"{where}: compare"
-    _known(value, ("metric", "cost", "against", "cells"), place)
+    _known(value, ("metric", "cost", "against", "cells", "tune"), place)
     cost = value.get("cost", "generated_tokens")
     if cost not in get_args(Cost):
         choices = get_args(Cost)
@@ -201,7 +204,26 @@ def _compare(value: Any, where: str, axes: Mapping[str, Mapping[str, Any]]) -> C
         cost=cost,
         against={axis: labels[0] for axis, labels in against.items()},
         cells=_labels(value.get("cells", {}), f"{place}.cells", axes),
+        tune=_tune(value.get("tune", []), f"{place}.tune", axes, against),
     )
+
+
+def _tune(
+    value: Any, place: str, axes: Mapping[str, Any], against: Mapping[str, Any]
+) -> tuple[str, ...]:
+    named = [value] if isinstance(value, str) else value
+    if not isinstance(named, list):
+        raise ConfigError(f"{place}: got {value!r}, wanted axes: [schedule.learning_rate]")
+    for axis in named:
+        if axis not in axes:
+            raise ConfigError(f"{place}: {axis}: no such axis{meant(str(axis), axes)}; "
+                              f"the axes are {listed(axes)}")  # fmt: skip
+        if axis in against:
+            raise ConfigError(
+                f"{place}: {axis} is what cells are compared by (compare.against), so it cannot "
+                "be chosen by each of them as well"
+            )
+    return tuple(named)
 
 
 def _labels(
