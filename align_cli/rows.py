@@ -69,6 +69,29 @@ class Demonstration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """Two answers to one conversation, the first preferred: what a reward model learns from.
+
+    Example:
+        Preference(prompt_id="9f2c...", messages=(Message("user", "7+8"),), chosen="7+8=15#15",
+                   rejected="7+8=5#5", chosen_ended=True, rejected_ended=True, margin=1.0,
+                   source="round_00:9f2c.../0>3")
+    """
+
+    prompt_id: str
+    messages: tuple[Message, ...]
+    chosen: str
+    rejected: str
+    chosen_ended: bool
+    """False where the answer was cut at the token limit: it has no end-of-turn."""
+    rejected_ended: bool
+    margin: float
+    """How much better the chosen answer was found [score units]."""
+    source: str
+    """Where to look it up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
     """How one completion is drawn; every value is recorded with it."""
 

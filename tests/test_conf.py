@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from small_runs import TOYS
 
 from align_cli.config.catalogue import choices
-from align_cli.config.compose import compose, compose_sft, jobs
+from align_cli.config.compose import compose, compose_reward, compose_sft, jobs
 from align_cli.config.fit import supplying
 from align_cli.config.folders import conf_dir
 from align_cli.config.offers import OFFERS
@@ -41,12 +41,14 @@ def test_a_yaml_says_first_what_it_is_for(file: Path) -> None:
 def test_a_yaml_composes_and_binds(file: Path) -> None:
     place = file.relative_to(CONF).with_suffix("")
     if len(place.parts) == 1:
-        assert jobs([], place.name)
+        assert jobs(_path([]) if place.name == "train_rm" else [], place.name)
         return
     group, choice = place.parts[0], "/".join(place.parts[1:])
     words = [f"{group}={choice}", *_given(group, file), *_fitting(group, choice)]
     if group in ("demonstration", "recipe"):
         assert compose_sft(words).bindings
+    elif group in ("preference", "objective"):
+        assert compose_reward([*words, *_path(words)]).bindings
     else:
         config = compose(words)
         assert group == "experiment" or config.choices[group] == choice
@@ -59,6 +61,11 @@ def _fitting(group: str, choice: str) -> list[str]:
     if group == "pairing" and choice in supplying("groups", [CONF]):
         return [*TOYS, "loss=squares"]
     return []
+
+
+def _path(words: list[str]) -> list[str]:
+    """Where the pairs of a reward model are: every source of them leaves that to the user."""
+    return [] if any("preference.path=" in word for word in words) else ["preference.path=given"]
 
 
 def _given(group: str, file: Path) -> list[str]:

@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "align_cli"
 
-GROUPS = ("task", "demonstration", "policy", "engine", "sampler", "verifier", "noise", "pairing",
-          "filter", "loss", "schedule", "evaluation", "tracker")  # fmt: skip
+GROUPS = ("task", "demonstration", "preference", "policy", "engine", "sampler", "verifier",
+          "noise", "pairing", "filter", "loss", "objective", "schedule", "evaluation",
+          "tracker")  # fmt: skip
 RANKS = {
     "__main__": 100,
     "cli": 90,

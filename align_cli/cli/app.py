@@ -73,6 +73,7 @@ app.command("explain")(catalogue.explain)
 app.command("show")(show.show)
 app.command("compare")(compare.compare)
 app.command("sft", context_settings=FORWARD)(run.sft)
+app.command("train-rm", context_settings=FORWARD)(run.train_rm)
 app.command("eval", context_settings=FORWARD)(run.evaluate)
 app.command("doctor")(doctor.doctor)
 

@@ -19,6 +19,12 @@ def _complete_sft(incomplete: str) -> list[str]:
     return complete(incomplete, "sft")
 
 
+def _complete_train_rm(incomplete: str) -> list[str]:
+    from align_cli.config.completion import complete
+
+    return complete(incomplete, "train_rm")
+
+
 def _complete_groups(incomplete: str) -> list[str]:
     from align_cli.config.catalogue import groups
 
@@ -39,6 +45,10 @@ Words = Annotated[
 SftWords = Annotated[
     list[str] | None,
     typer.Argument(metavar="[WORDS]...", help=WORDS_HELP, autocompletion=_complete_sft),
+]
+RewardWords = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[WORDS]...", help=WORDS_HELP, autocompletion=_complete_train_rm),
 ]
 Group = Annotated[
     str | None,

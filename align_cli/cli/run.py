@@ -1,4 +1,4 @@
-"""`align run`, `align eval` and `align sft`: words handed to Hydra, configurations to the loop."""
+"""`align run`, `eval`, `sft` and `train-rm`: words handed to Hydra, configurations to the loop."""
 
 import traceback
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from align_cli.cli.arguments import AsJson, DryRun, SftWords, Words
+from align_cli.cli.arguments import AsJson, DryRun, RewardWords, SftWords, Words
 from align_cli.cli.output import print_error, print_json, progress, results
 from align_cli.errors import AlignError
 
@@ -46,6 +46,24 @@ def sft(context: typer.Context, words: SftWords = None) -> None:
         results().print(str(made.policy), markup=False, soft_wrap=True)
 
     _launch([*(words or []), *context.args], task, "sft")
+
+
+def train_rm(context: typer.Context, words: RewardWords = None, as_json: AsJson = False) -> None:
+    """Train a reward model on pairs: align train-rm preference.path=outputs/NAME."""
+
+    def task(job: "Job") -> None:
+        from align_cli.config.schema import RewardConfig
+        from align_cli.loop.reward_training import run_train_rm
+        from align_cli.report.progress import reporter_for
+
+        assert isinstance(job.config, RewardConfig)
+        made = run_train_rm(job.config, reporter_for(progress()))
+        if as_json:
+            print_json({"model": str(made.model), "metrics": dict(made.metrics)})
+        else:
+            results().print(str(made.model), markup=False, soft_wrap=True)
+
+    _launch([*(words or []), *context.args], task, "train_rm")
 
 
 def _carry_out(job: "Job", *, train: bool, as_json: bool) -> None:

@@ -21,8 +21,8 @@ from align_cli.config.fit import check_fit
 from align_cli.config.folders import choice_files, conf_dir, group_names
 from align_cli.config.presets import check_presets
 from align_cli.config.refusal import explained
-from align_cli.config.roots import SCALARS, RunRoot, SftRoot, groups_of
-from align_cli.config.schema import Frozen, RunConfig, SftConfig
+from align_cli.config.roots import SCALARS, RewardRoot, Root, RunRoot, SftRoot, groups_of
+from align_cli.config.schema import Frozen, RewardConfig, RunConfig, SftConfig, kind_of
 from align_cli.config.words import Vocabulary, Words, check_choice, checked, checked_all, read_words
 from align_cli.errors import ConfigError
 
@@ -32,6 +32,12 @@ Composer = Callable[[str, Sequence[str]], DictConfig]
 store = ConfigStore.instance()
 store.store(name=RunConfig.schema_name, node=RunRoot)
 store.store(name=SftConfig.schema_name, node=SftRoot)
+store.store(name=RewardConfig.schema_name, node=RewardRoot)
+
+ROOTS: dict[str, type[Root]] = {"sft": SftRoot, "train_rm": RewardRoot}
+"""{primary config: its root}; every other one is a run's."""
+WHOLE = {SftRoot: "recipe", RunRoot: "experiment"}
+"""{root: the group whose yamls override the whole of it}"""
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,9 @@ def at_rest(folders: Sequence[Path]) -> Iterator[Composer]:
 
 def vocabulary(config_name: str, folders: Sequence[Path]) -> Vocabulary:
     """What may be overridden under a primary config."""
-    root = SftRoot if config_name == "sft" else RunRoot
+    root = ROOTS.get(config_name, RunRoot)
     nodes = groups_of(root)
-    extra = "recipe" if root is SftRoot else "experiment"
+    extra = WHOLE.get(root)
     present = [g for g in group_names(folders) if g in nodes or g == extra]
     return Vocabulary(SCALARS, nodes, {g: list(choice_files(g, folders)) for g in present})
 
@@ -83,6 +89,13 @@ def compose_sft(words: Sequence[str], config_dirs: Sequence[Path] = ()) -> SftCo
     """The checked configuration of one warm start."""
     config = _only(words, "sft", config_dirs)
     assert isinstance(config, SftConfig)
+    return config
+
+
+def compose_reward(words: Sequence[str], config_dirs: Sequence[Path] = ()) -> RewardConfig:
+    """The checked configuration of one training of a reward model."""
+    config = _only(words, "train_rm", config_dirs)
+    assert isinstance(config, RewardConfig)
     return config
 
 
@@ -126,7 +139,8 @@ def jobs(
 def composed_node(group: str, choice: str, config_dirs: Sequence[Path] = ()) -> dict[str, Any]:
     """The node of one choice as its yaml composes, nothing checked."""
     folders = [conf_dir(), *config_dirs]
-    name = "config" if group in groups_of(RunRoot) else "sft"
+    homes: dict[str, type[Root]] = {"config": RunRoot, **ROOTS}
+    name = next(name for name, root in homes.items() if group in groups_of(root))
     with at_rest(folders) as composed, explained(vocabulary(name, folders)):
         node = OmegaConf.to_container(composed(name, [f"{group}={choice}"])[group])
     assert isinstance(node, dict)
@@ -148,7 +162,7 @@ def _expanded(
 ) -> list[list[str]]:
     """A sweep's combinations, by Hydra's own sweeper."""
     swept: list[str] = []
-    if not multirun and name not in ("config", "sft"):
+    if not multirun and name not in ("config", *ROOTS):
         # A primary config of the user's may be a sweep: `hydra.mode: MULTIRUN` and its axes.
         with explained(lexicon):
             mode = composed(name, overrides).hydra
@@ -195,7 +209,7 @@ def freeze(
     cfg: DictConfig, choices: Mapping[str, Any], lexicon: Vocabulary | None = None
 ) -> Frozen:
     """Resolve a composed config (without its `hydra` node) once, and check all of it."""
-    kind = SftConfig if "demonstration" in cfg else RunConfig
+    kind = kind_of(str(key) for key in cfg)
     with explained(lexicon):
         if missing := sorted(OmegaConf.missing_keys(cfg)):
             raise ConfigError(f"{', '.join(missing)}: no value is given; wanted {missing[0]}=VALUE")
@@ -213,7 +227,7 @@ def reopen(file: Path) -> Frozen:
     choices: dict[str, Any] = {}
     for entry in lines.pop("defaults", []):
         choices.update(entry if isinstance(entry, dict) else {})
-    kind = SftConfig if "demonstration" in lines else RunConfig
+    kind = kind_of(str(key) for key in lines)
     return kind.from_values({str(key): value for key, value in lines.items()}, choices)
 
 

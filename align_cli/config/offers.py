@@ -31,6 +31,7 @@ LOSS_DATA: Final[Mapping[str, frozenset[str]]] = {
 OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "task": frozenset({"split", "round_number", "seed"}),
     "demonstration": frozenset({"seed"}),
+    "preference": frozenset(),
     "policy": frozenset({"folder", "seed"}),
     "engine": frozenset({"draws", "prompt_ids", "keys", "model", "advance"}),
     "sampler": frozenset({"prompts", "judged"}),
@@ -39,6 +40,7 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "pairing": frozenset({"siblings", "seed"}),
     "filter": frozenset({"pairs", "siblings", "seed"}),
     "loss": LOSS_DATA["pairs"] | LOSS_DATA["groups"],
+    "objective": frozenset({"chosen_BD", "rejected_BD", "margin_B"}),
     "schedule": frozenset(),
     "evaluation": frozenset({"prompts"}),
     "tracker": frozenset({"run"}),
@@ -51,6 +53,12 @@ LOOP_SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {
         "shard_draws": Setting(
             "shard_draws",
             Kind("int", ranges=(Range(">= 1", 1.0, math.inf, True, False),), unit="completions"),
+        )
+    },
+    "objective": {
+        "outputs": Setting(
+            "outputs",
+            Kind("int", ranges=(Range(">= 1", 1.0, math.inf, True, False),), unit="logits"),
         )
     },
     "verifier": {

@@ -1,4 +1,4 @@
-"""The legal root keys of a run and of a warm start, as Hydra checks them; groups hold any node."""
+"""The legal root keys of every configuration, as Hydra checks them; groups hold any node."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -46,6 +46,17 @@ class SftRoot(Root):
     engine: Any = MISSING
     verifier: Any = MISSING
     evaluation: Any = MISSING
+    tracker: Any = MISSING
+    train: Any = MISSING
+
+
+@dataclass
+class RewardRoot(Root):
+    """The root of conf/train_rm.yaml: `train` is a node without choices."""
+
+    preference: Any = MISSING
+    policy: Any = MISSING
+    objective: Any = MISSING
     tracker: Any = MISSING
     train: Any = MISSING
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -13,7 +13,7 @@ from align_cli.config.build import Binding, bind
 from align_cli.config.named import couples_examples
 from align_cli.config.nearest import listed, meant
 from align_cli.config.presets import SETTABLE
-from align_cli.config.roots import SCALARS, Root, RunRoot, SftRoot, groups_of
+from align_cli.config.roots import SCALARS, RewardRoot, Root, RunRoot, SftRoot, groups_of
 from align_cli.errors import ConfigError
 
 UNSCIENTIFIC = frozenset({"tracker"})
@@ -191,6 +191,27 @@ class SftConfig(Frozen):
     def parts_of_name(self) -> tuple[str, ...]:
         """What is imitated by whom."""
         return ("sft", self.choices["demonstration"], self.choices["policy"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardConfig(Frozen):
+    """One training of a reward model."""
+
+    root: ClassVar[type[Root]] = RewardRoot
+    schema_name: ClassVar[str] = "reward_schema"
+
+    def parts_of_name(self) -> tuple[str, ...]:
+        """What is learned from what, on which backbone."""
+        return ("rm", *(self.choices[group] for group in ("preference", "objective", "policy")))
+
+
+KINDS: Mapping[str, type[Frozen]] = {"demonstration": SftConfig, "preference": RewardConfig}
+"""{a group that only one command has: its configuration}; a run has neither."""
+
+
+def kind_of(keys: Iterable[str]) -> type[Frozen]:
+    """Which command's configuration has these root keys."""
+    return next((KINDS[key] for key in keys if key in KINDS), RunConfig)
 
 
 def flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -14,14 +14,14 @@ STEPS = "steps.jsonl"
 class Trail:
     """Step numbers go to the stage's own file, the journal and the watcher at once."""
 
-    def __init__(self, loop: Loop, number: int, file: Path) -> None:
-        self._loop, self._number, self._file = loop, number, file
+    def __init__(self, loop: Loop, number: int, file: Path, place: str = "5_policy") -> None:
+        self._loop, self._number, self._file, self._place = loop, number, file, place
 
     def start(self, done: int, total: int) -> None:
         """Go on from `done` steps: what was told of later ones is taken back."""
         kept = [(step, values) for step, values in read_steps(self._file) if step < done]
         self._file.write_text("".join(_step_line(step, values) for step, values in kept))
-        self._loop.journal.forget_steps(self._number, "5_policy", after=done - 1)
+        self._loop.journal.forget_steps(self._number, self._place, after=done - 1)
         self._loop.reporter.begin(f"round {self._number} train", total=total, unit="steps")
         self._loop.reporter.advance(done)
 
@@ -29,7 +29,7 @@ class Trail:
         """Tell of one step, the first being 0."""
         with self._file.open("a") as stream:
             stream.write(_step_line(step, metrics))
-        self._loop.journal.append(metrics, round_number=self._number, stage="5_policy", step=step)
+        self._loop.journal.append(metrics, round_number=self._number, stage=self._place, step=step)
         self._loop.reporter.advance(1)
 
 

@@ -92,7 +92,9 @@ def _measure(network: PreTrainedModel) -> Shape:
         share = _active_share(config) if "experts" in name.split(".") else 1.0
         own = module.parameters(recurse=False)
         trunk += share * sum(weight.numel() for weight in own if weight.ndim > 1)
-    return Shape(trunk=trunk, head=output.weight.numel(), attention=_attention(config))
+    # A sequence classifier has no output layer over the vocabulary; its head is in the trunk.
+    head = 0 if output is None else output.weight.numel()
+    return Shape(trunk=trunk, head=head, attention=_attention(config))
 
 
 def _active_share(config: Any) -> float:

@@ -1,6 +1,5 @@
 """A checkpoint folder <-> a causal language model in memory, with its tokenizer."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from align_cli.errors import AlignError
+from align_cli.model.folder import save_folder
+from align_cli.model.turns import encode_prompt, encode_response
 from align_cli.rows import Message
 
 
@@ -39,12 +40,7 @@ class LanguageModel:
 
     def save(self, folder: Path) -> None:
         """Write a plain transformers folder (safetensors) that any other tool can load."""
-        self.network.save_pretrained(folder, safe_serialization=True)
-        self.tokenizer.save_pretrained(folder)
-        # Weights are written for their owner alone; a store is shared as far as the umask allows.
-        readable = 0o666 & ~_umask()
-        for file in folder.glob("*.safetensors"):
-            file.chmod(readable)
+        save_folder(self.network, self.tokenizer, folder)
 
     @property
     def device(self) -> torch.device:
@@ -73,20 +69,11 @@ class LanguageModel:
         Without a template the turns are joined by a blank line and closed by a newline. Special
         tokens are the template's business alone, so a BOS is never doubled.
         """
-        if self.tokenizer.chat_template is not None:
-            text = self.tokenizer.apply_chat_template(
-                [{"role": m.role, "content": m.content} for m in messages],
-                add_generation_prompt=True,
-                tokenize=False,
-            )
-            return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        text = "\n\n".join(message.content for message in messages) + "\n"
-        return tuple(self.tokenizer(text)["input_ids"])
+        return encode_prompt(self.tokenizer, messages)
 
     def encode_response(self, text: str) -> tuple[int, ...]:
         """Token ids of a written answer, ending with the end-of-turn token."""
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return (*ids, self.tokenizer.eos_token_id)
+        return encode_response(self.tokenizer, text)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of a completion, special tokens removed."""
@@ -94,9 +81,3 @@ class LanguageModel:
             list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return str(text)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

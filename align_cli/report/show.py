@@ -1,7 +1,6 @@
 """One run looked into: where it is, what it yielded, one prompt's completions side by side."""
 
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from align_cli.report.result import read_result
 from align_cli.report.search import print_search, search_facts
 from align_cli.report.tables import print_result, result_json
 from align_cli.rows import Completion, Group, Label, Pair, Prompt
-from align_cli.store.run_folder import round_name
-from align_cli.store.tables import read_rows
+from align_cli.store.run_folder import round_name, rows_at
 
 STAGES = (
     "1_prompts",
@@ -73,7 +71,7 @@ def stages(folder: Path) -> dict[str, bool]:
 def prompt_facts(folder: Path, number: int, wanted: str) -> dict[str, Any]:
     """Everything a round holds about the one prompt whose id begins with `wanted`."""
     here = folder / round_name(number)
-    prompts = _rows(here / "1_prompts", "prompts", Prompt)
+    prompts = rows_at(here / "1_prompts", "prompts", Prompt)
     found = [prompt for prompt in prompts if prompt.id.startswith(wanted)]
     if len(found) != 1:
         some = ", ".join(prompt.id for prompt in (found or prompts)[:5])
@@ -84,14 +82,14 @@ def prompt_facts(folder: Path, number: int, wanted: str) -> dict[str, Any]:
     key = found[0].id
     labels = {
         label.index: label
-        for label in _rows(here / "3_labels", "labels", Label)
+        for label in rows_at(here / "3_labels", "labels", Label)
         if label.prompt_id == key
     }
-    pairs = [pair for pair in _rows(here / "4_pairs", "pairs", Pair) if pair.prompt_id == key]
-    groups = [row for row in _rows(here / "4_pairs", "groups", Group) if row.prompt_id == key]
+    pairs = [pair for pair in rows_at(here / "4_pairs", "pairs", Pair) if pair.prompt_id == key]
+    groups = [row for row in rows_at(here / "4_pairs", "groups", Group) if row.prompt_id == key]
     completions = [
         completion
-        for completion in _rows(here / "2_completions", "completions", Completion)
+        for completion in rows_at(here / "2_completions", "completions", Completion)
         if completion.prompt_id == key
     ]
     return {
@@ -112,23 +110,6 @@ def _step_end(folder: Path) -> str | None:
 
     end = reopen(folder / "config.yaml").bindings["sampler"].settings.get("step_end")
     return None if end is None else str(end)
-
-
-def _rows(folder: Path, table: str, row_type: type) -> list[Any]:
-    # Passes of a sampler are folders; a stage of one piece holds its shards itself. In the order
-    # of the passes, because what a later one says of a row stands.
-    files = sorted(folder.glob(f"{table}-*.parquet")) or sorted(
-        folder.glob(f"*/{table}-*.parquet"), key=_pass_of
-    )
-    rows: list[Any] = []
-    for file in files:
-        rows.extend(read_rows(file, row_type))
-    return rows
-
-
-def _pass_of(file: Path) -> tuple[list[int], str]:
-    """`pass_2_from_4/labels-00001` -> ([2, 4], ...)."""
-    return [int(digits) for digits in re.findall(r"\d+", file.parent.name)], file.name
 
 
 def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:

@@ -65,7 +65,7 @@ def _row(name: str, lines: Lines, unit: str) -> dict[str, str]:
     seconds = sum(
         m.get("time/seconds", 0.0)
         for stage, m in lines.items()
-        if stage not in ("run", "eval", "sft")
+        if stage not in ("run", "eval", "sft", "train-rm")
     )
     return {
         "round": name,

@@ -3,16 +3,19 @@
 import fcntl
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from align_cli.errors import AlignError, CorruptStage, StaleRun
 from align_cli.store.stage import Record, Stage, write_text
+from align_cli.store.tables import read_rows
 
+Row = TypeVar("Row")
 IDENTITY = ".identity.json"
 RUN_ID = ".run_id"
 
@@ -104,6 +107,27 @@ class RunFolder:
             raise CorruptStage(
                 f"{file} cannot be read ({error}); delete it and run again"
             ) from error
+
+
+def rows_at(place: Path, table: str, row_type: type[Row]) -> list[Row]:
+    """All rows of a table at one place of a run folder; none where there is no such table."""
+    # Passes of a sampler are folders; a stage of one piece holds its shards itself. In the order
+    # of the passes, because what a later one says of a row stands.
+    files = sorted(place.glob(f"{table}-*.parquet")) or sorted(
+        place.glob(f"*/{table}-*.parquet"), key=_pass_of
+    )
+    return [row for file in files for row in read_rows(file, row_type)]
+
+
+def _pass_of(file: Path) -> tuple[list[int], str]:
+    """`pass_2_from_4/labels-00001` -> ([2, 4], ...)."""
+    return [int(digits) for digits in re.findall(r"\d+", file.parent.name)], file.name
+
+
+def rounds_of(path: Path, place: str) -> list[int]:
+    """Numbers of the rounds whose stage `place` is finished, in order."""
+    notes = path.glob(f"round_*/{place}.json")
+    return sorted(int(note.parent.name.removeprefix("round_")) for note in notes)
 
 
 def in_use(path: Path) -> bool:

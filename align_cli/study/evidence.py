@@ -15,7 +15,7 @@ from align_cli.store.run_folder import IDENTITY, round_name
 from align_cli.store.stage import Stage
 
 COSTS = ("generated_tokens", "total_flops", "seconds")
-NOT_OF_THE_METHOD = ("6_scores", "run", "eval", "sft")
+NOT_OF_THE_METHOD = ("6_scores", "run", "eval", "sft", "train-rm")
 """Examining a policy is the experimenter's cost; the method would cost the same without it."""
 
 

@@ -66,12 +66,14 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _runs_within(folder: Path) -> Iterable[Path]:
-    """Runs of the loop; a warm start lies in a run folder too, and has no rounds to compare."""
-    return (each for each in _children(folder) if _is_run(each) and not _is_warm_start(each))
+    """Runs of the loop; what other commands train lies in run folders too, without rounds."""
+    return (each for each in _children(folder) if _is_run(each) and not _is_other(each))
 
 
-def _is_warm_start(folder: Path) -> bool:
-    return "\ndemonstration:" in (folder / "config.yaml").read_text(encoding="utf-8")
+def _is_other(folder: Path) -> bool:
+    """Whether a warm start or a reward model lies there."""
+    text = (folder / "config.yaml").read_text(encoding="utf-8")
+    return "\ndemonstration:" in text or "\npreference:" in text
 
 
 def _runs(folders: Sequence[Path]) -> list[Path]:

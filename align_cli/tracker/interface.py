@@ -6,8 +6,19 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 StageKind = Literal[
-    "prompts", "completions", "labels", "pairs", "policy", "scores", "reference", "demonstrations"
+    "prompts",
+    "completions",
+    "labels",
+    "pairs",
+    "policy",
+    "scores",
+    "reference",
+    "demonstrations",
+    "preferences",
+    "reward_model",
 ]
+WEIGHTS: frozenset[StageKind] = frozenset({"policy", "reward_model"})
+"""Stages that hold weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

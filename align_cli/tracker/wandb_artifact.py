@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from align_cli.tracker.interface import StageArtifact
+from align_cli.tracker.interface import WEIGHTS, StageArtifact
 
 if TYPE_CHECKING:
     from wandb import Artifact, Run
@@ -45,7 +45,7 @@ class StageLog:
             "inputs": [self._input(given) for given in stage.inputs],
         }
         artifact = wandb.Artifact(self._collection(stage), type=stage.kind, metadata=metadata)
-        if stage.kind == "policy" and self._weights == "reference":
+        if stage.kind in WEIGHTS and self._weights == "reference":
             # The fingerprint in the entries' path makes the artifact's digest follow the content
             # without reading the weights; `resolve` leads to the store, not to the run's link.
             artifact.add_reference(

@@ -6,20 +6,19 @@ The loop over optimiser steps is the same whatever an example is: a pair, or a g
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from align_cli.errors import NonFinite
 from align_cli.model.flops import forward_flops
-from align_cli.model.language_model import LanguageModel
-from align_cli.schedule.plan import Plan
 from align_cli.seeds import derive
 from align_cli.store.cost import Cost
 from align_cli.train.checkpoint import load_training, save_training
 from align_cli.train.curve import multiplier
 from align_cli.train.numbers import Means, Numbers
+from align_cli.train.optimisation import Optimisation, Trainable
 from align_cli.train.optimiser import adamw, update
 
 TOKENS_AT_ONCE = 16_384
@@ -35,7 +34,10 @@ class Losses:
     numbers: Numbers
 
 
-class Task(Protocol):
+Model_contra = TypeVar("Model_contra", bound=Trainable, contravariant=True)
+
+
+class Task(Protocol[Model_contra]):
     """Everything one round of training is a function of."""
 
     @property
@@ -47,7 +49,7 @@ class Task(Protocol):
         """What learns beside the policy, if anything does."""
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> Optimisation:
         """The optimisation."""
 
     @property
@@ -68,7 +70,7 @@ class Task(Protocol):
         """Tokens of every sequence of an example that gradients flow through, prompts included."""
 
     def losses(
-        self, model: LanguageModel, places: Sequence[int], cost: Cost, step: int | None = None
+        self, model: Model_contra, places: Sequence[int], cost: Cost, step: int | None = None
     ) -> Losses:
         """The loss of these examples; its forward passes are added to `cost`.
 
@@ -76,9 +78,12 @@ class Task(Protocol):
         """
 
 
+Model = TypeVar("Model", bound=Trainable)
+
+
 def train(
-    model: LanguageModel,
-    task: Task,
+    model: Model,
+    task: Task[Model],
     *,
     work: Path,
     on_start: Callable[[int, int], None],
@@ -119,7 +124,7 @@ def train(
     return cost
 
 
-def batch_order(count: int, plan: Plan, seed: int, round_number: int) -> list[list[int]]:
+def batch_order(count: int, plan: Optimisation, seed: int, round_number: int) -> list[list[int]]:
     """Places of the examples of every step; each epoch is a seeded order of all of them.
 
     The last batch of an epoch may be smaller: nothing is dropped.
@@ -133,7 +138,7 @@ def batch_order(count: int, plan: Plan, seed: int, round_number: int) -> list[li
 
 
 def _accumulate(
-    model: LanguageModel, task: Task, places: Sequence[int], step: int, cost: Cost
+    model: Model, task: Task[Model], places: Sequence[int], step: int, cost: Cost
 ) -> dict[str, float]:
     """Gradient of the batch's mean loss, micro-batch by micro-batch; the batch's numbers."""
     size = task.plan.micro_batch_size
@@ -149,7 +154,7 @@ def _accumulate(
 
 
 @torch.inference_mode()
-def numbers_after(model: LanguageModel, task: Task, cost: Cost) -> dict[str, float]:
+def numbers_after(model: Model, task: Task[Model], cost: Cost) -> dict[str, float]:
     """Where training has moved its own examples: their numbers after the last step, as `after/`."""
     means = Means()
     for places in _runs(task):
@@ -157,7 +162,7 @@ def numbers_after(model: LanguageModel, task: Task, cost: Cost) -> dict[str, flo
     return means.named("after")
 
 
-def _runs(task: Task) -> list[list[int]]:
+def _runs(task: Task[Model]) -> list[list[int]]:
     """Places by longest sequence, cut where a forward pass would hold TOKENS_AT_ONCE."""
     runs: list[list[int]] = []
     sequences = 0
@@ -173,7 +178,7 @@ def _runs(task: Task) -> list[list[int]]:
     return runs
 
 
-def _check_finite(loss_N: Tensor, task: Task, places: Sequence[int], step: int) -> None:
+def _check_finite(loss_N: Tensor, task: Task[Model], places: Sequence[int], step: int) -> None:
     if bool(loss_N.isfinite().all()):
         return
     bad = [p for p, good in zip(places, loss_N.isfinite().tolist(), strict=True) if not good]
@@ -185,7 +190,7 @@ def _check_finite(loss_N: Tensor, task: Task, places: Sequence[int], step: int) 
     )
 
 
-def _count_backward(model: LanguageModel, task: Task, places: Sequence[int], cost: Cost) -> None:
+def _count_backward(model: Model, task: Task[Model], places: Sequence[int], cost: Cost) -> None:
     for place in places:
         for tokens in task.lengths(place):
             cost.trained_tokens += tokens

@@ -1,0 +1,1 @@
+"""Where the pairs come from that a reward model is trained on."""
