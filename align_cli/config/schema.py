@@ -127,6 +127,8 @@ class Frozen:
 
     def _check_judges(self) -> None:
         """Scores against siblings say who is better, not how good: they examine no policy."""
+        if "verifier" not in self.bindings:
+            return
         judges = {"verifier": self.bindings["verifier"], "examiner": self.examiner()}
         units = {name: binding.unit for name, binding in judges.items()}
         if units["examiner"] == "siblings":

@@ -45,7 +45,8 @@ def opened(config: "Frozen", reporter: Reporter, *, command: str) -> Iterator[Lo
         torch.set_num_threads(config.threads)
     quieten()
     parts = {group: part_of(binding) for group, binding in config.bindings.items()}
-    parts["examiner"] = part_of(config.examiner())
+    if "verifier" in parts:
+        parts["examiner"] = part_of(config.examiner())
     schedule = parts["schedule"]() if "schedule" in parts else None
     if "loss" in parts:
         probe_loss(parts["loss"])

@@ -83,7 +83,7 @@ def test_a_mistyped_command_or_option_says_what_was_meant(words: list[str], mean
 def test_every_command_has_help() -> None:
     listed = runner.invoke(app, ["--help"])
     assert listed.exit_code == 0
-    for command in ("run", "check", "list", "explain", "show", "sft", "eval", "doctor"):
+    for command in ("run", "check", "list", "explain", "show", "sft", "train-rm", "eval", "doctor"):
         assert command in listed.stdout
         assert runner.invoke(app, [command, "--help"]).exit_code == 0
 
