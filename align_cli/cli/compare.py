@@ -68,10 +68,15 @@ def compare(
     outputs: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("outputs"),
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="The curves as CSV on stdout.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="The cells as a Markdown table on stdout.")
+    ] = False,
 ) -> None:
     """Compare runs: which is better, by how much, how sure, and at what cost."""
-    if as_json and as_csv:
-        raise ConfigError("compare: --json and --csv are two; stdout takes one")
+    forms = {"--json": as_json, "--csv": as_csv, "--markdown": as_markdown}
+    asked = [form for form, wanted in forms.items() if wanted]
+    if len(asked) > 1:
+        raise ConfigError(f"compare: {' and '.join(asked)} are {len(asked)}; stdout takes one")
     if not 0 < alpha < 1:
         raise ConfigError(f"--alpha: got {alpha}, wanted a share between 0 and 1, 0.05 as a rule")
     from dataclasses import replace
@@ -93,20 +98,23 @@ def compare(
     )
     found = answer(wanted)
     where = out or wanted.folder or outputs / f"compare-{_digest(wanted)}"
-    _show(found, as_json=as_json, as_csv=as_csv)
+    _show(found, asked[0] if asked else None)
     _write(found, where)
 
 
-def _show(found: "Comparison", *, as_json: bool, as_csv: bool) -> None:
+def _show(found: "Comparison", form: str | None) -> None:
     import sys
 
     from align_cli.study import document
+    from align_cli.study.markdown import as_markdown
     from align_cli.study.terminal import print_comparison
 
-    if as_json:
+    if form == "--json":
         print_json(document.whole_document(found))
-    elif as_csv:
+    elif form == "--csv":
         sys.stdout.write(document.as_csv(found))
+    elif form == "--markdown":
+        sys.stdout.write(as_markdown(found))
     else:
         print_comparison(found, results())
 

@@ -65,6 +65,23 @@ def test_stages_found_made_count_in_full(outputs):
     assert dpo == ipo > 0
 
 
+def test_a_markdown_table_has_a_line_a_cell_and_the_claims_numbers(outputs):
+    text = align(outputs, outputs, "--markdown").stdout
+    rows = [[part.strip() for part in line.strip("|").split("|")]
+            for line in text.splitlines() if line.startswith("|")]  # fmt: skip
+    facts = as_json(outputs, outputs)
+    assert [row[0] for row in rows[2:]] == ["dpo", "ipo"]
+    assert {len(row) for row in rows if row[0] != "---"} == {11}
+    for row, cell in zip(rows[2:], facts["cells"], strict=True):
+        assert row[2].startswith(f"{cell['level']['mean']:.3f} [")
+    (final,) = [claim for claim in facts["claims"] if claim["kind"] == "final"]
+    assert rows[3][4] == "dpo"
+    assert rows[3][5].startswith(f"{final['effect']:+.3f}".replace("-", "\u2212"))
+    assert rows[3][8] == final["verdict"]
+    assert "12 held-out prompts" in text
+    assert "stdout takes one" in align(outputs, outputs, "--csv", "--markdown", code=2).stderr
+
+
 def test_claims_say_what_they_rest_on(outputs):
     align(outputs, outputs, "--out", outputs.parent / "out")
     written = json.loads((outputs.parent / "out" / "claims.json").read_text())
