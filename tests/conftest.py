@@ -1,6 +1,7 @@
 """Shared by all tests: no network, real data where it exists, small models built in memory."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,4 +31,30 @@ def shared_data() -> Callable[[str], Path]:
             pytest.skip(f"real data {name} is not at {folder}; set ALIGN_TEST_DATA")
         return folder / name
 
+    return find
+
+
+@pytest.fixture
+def children() -> Callable[[int], set[int]]:
+    """The living child processes of a process, without those that were there before the test.
+
+    One that only waits to be reaped is not living.
+    """
+    if not sys.platform.startswith("linux"):
+        pytest.skip("reads /proc")
+
+    def find(parent: int) -> set[int]:
+        found = set()
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, ppid = stat.read_text().rpartition(")")[2].split()[:2]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(ppid) == parent and state != "Z":
+                found.add(int(stat.parent.name))
+        return found - before
+
+    # Other tests of this process leave a fork server behind.
+    before: set[int] = set()
+    before = find(os.getpid())
     return find

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from align_cli import __version__
-from align_cli.cli import catalogue, check, compare, doctor, run, show, sweep
+from align_cli.cli import catalogue, check, compare, doctor, run, show, sweep, verify
 from align_cli.cli.output import print_error
 from align_cli.errors import AlignError
 
@@ -75,6 +75,7 @@ app.command("compare")(compare.compare)
 app.command("sft", context_settings=FORWARD)(run.sft)
 app.command("train-rm", context_settings=FORWARD)(run.train_rm)
 app.command("eval", context_settings=FORWARD)(run.evaluate)
+app.command("verify", context_settings=FORWARD)(verify.verify)
 app.command("doctor")(doctor.doctor)
 
 

@@ -1,9 +1,6 @@
 """Rows to judge, and a look at the processes that judge them."""
 
-import os
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,29 +54,3 @@ def judge() -> Judge:
         return labels
 
     return call
-
-
-@pytest.fixture
-def children() -> Callable[[int], set[int]]:
-    """The living child processes of a process, without those that were there before the test.
-
-    One that only waits to be reaped is not living.
-    """
-    if not sys.platform.startswith("linux"):
-        pytest.skip("reads /proc")
-
-    def find(parent: int) -> set[int]:
-        found = set()
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                state, ppid = stat.read_text().rpartition(")")[2].split()[:2]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(ppid) == parent and state != "Z":
-                found.add(int(stat.parent.name))
-        return found - before
-
-    # Other tests of this process leave a fork server behind.
-    before: set[int] = set()
-    before = find(os.getpid())
-    return find

@@ -1,0 +1,1 @@
+"""How far a verifier agrees with labels that are known."""
