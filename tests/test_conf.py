@@ -73,7 +73,12 @@ def _given(group: str, file: Path) -> list[str]:
     # Unresolved: a recipe copies values of other groups, which are not in its own file.
     node = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     inside = f"{group}." if group in OFFERS else ""
-    return [f"{inside}{key}=given" for key in sorted(_left_open(node))]
+    words = []
+    for key in sorted(_left_open(node)):
+        function = key.endswith("_target")
+        words += ["plugins=[toy_verifiers]"] if function else []
+        words.append(f"{inside}{key}={'toy_verifiers.brief' if function else 'given'}")
+    return words
 
 
 def _left_open(node: object, prefix: str = "") -> list[str]:

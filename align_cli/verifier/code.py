@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -81,9 +82,7 @@ def code(
     """
     limits = Limits(cpu_seconds, wall_seconds, memory_mib, sandbox)
     with ThreadPoolExecutor(workers) as pool:
-        replies = list(
-            pool.map(lambda pair: _reply(*pair, limits), zip(prompts, completions, strict=True))
-        )
+        replies = list(pool.map(partial(_reply, limits=limits), prompts, completions))
     return [
         _label(completion, reply, over_limit)
         for completion, reply in zip(completions, replies, strict=True)
