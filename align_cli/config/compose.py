@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from align_cli.config.fit import check_fit
 from align_cli.config.folders import choice_files, conf_dir, group_names
-from align_cli.config.presets import check_presets
+from align_cli.config.presets import check_presets, node_of
 from align_cli.config.refusal import explained
 from align_cli.config.roots import SCALARS, RewardRoot, Root, RunRoot, SftRoot, groups_of
 from align_cli.config.schema import Frozen, RewardConfig, RunConfig, SftConfig, kind_of
@@ -128,7 +128,7 @@ def jobs(
         for word in dict.fromkeys(word for each in combinations for word in each):
             check_choice(word, lexicon)
         for each in combinations:
-            config = _frozen(composed, name, each, lexicon)
+            config = _frozen(composed, name, each, lexicon, folders)
             check_fit(config.bindings, folders)
             found.append(Job(len(found), len(combinations), tuple(each), config))
     check_presets((each for job in found for each in job.config.choices.items()), folders)
@@ -190,27 +190,29 @@ def _frozen(
     name: str,
     overrides: Sequence[str],
     lexicon: Vocabulary,
+    folders: Sequence[Path],
 ) -> Frozen:
     with explained(lexicon):
         cfg = composed(name, overrides)
         choices = dict(cfg.hydra.runtime.choices)
         with open_dict(cfg):
             del cfg["hydra"]
-        examiner = OmegaConf.select(cfg, "evaluation.verifier")
-        if isinstance(examiner, str):
-            # The choice's whole node, so that a run folder says who judged without conf/.
-            word = f"verifier={examiner}"
-            check_choice(word, lexicon)
-            OmegaConf.update(cfg, "evaluation.verifier", composed(name, [word])["verifier"])
-        return freeze(cfg, choices, lexicon)
+        return freeze(cfg, choices, lexicon, folders)
 
 
 def freeze(
-    cfg: DictConfig, choices: Mapping[str, Any], lexicon: Vocabulary | None = None
+    cfg: DictConfig, choices: Mapping[str, Any], lexicon: Vocabulary, folders: Sequence[Path]
 ) -> Frozen:
     """Resolve a composed config (without its `hydra` node) once, and check all of it."""
     kind = kind_of(str(key) for key in cfg)
     with explained(lexicon):
+        examiner = OmegaConf.select(cfg, "evaluation.verifier")
+        if isinstance(examiner, str):
+            # The choice's whole node, so that a run folder says who judged without conf/.
+            check_choice(f"verifier={examiner}", lexicon)
+            OmegaConf.update(
+                cfg, "evaluation.verifier", node_of("verifier", examiner, folders), merge=False
+            )
         if missing := sorted(OmegaConf.missing_keys(cfg)):
             raise ConfigError(f"{', '.join(missing)}: no value is given; wanted {missing[0]}=VALUE")
         values = OmegaConf.to_container(cfg, resolve=True)

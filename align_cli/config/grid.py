@@ -40,7 +40,7 @@ def compose_each(
     lexicon = vocabulary("config", folders)
     found: list[RunConfig | ConfigError] = []
     with at_rest(folders) as composed:
-        kitchen = _Kitchen(composed, lexicon)
+        kitchen = _Kitchen(composed, lexicon, folders)
         for words in cells:
             try:
                 found.append(kitchen.config(words))
@@ -62,8 +62,8 @@ def key_of(word: str) -> str:
 class _Kitchen:
     """Compositions of one call, by what decided them."""
 
-    def __init__(self, composed: Composer, lexicon: Vocabulary) -> None:
-        self._composed, self._lexicon = composed, lexicon
+    def __init__(self, composed: Composer, lexicon: Vocabulary, folders: Sequence[Path]) -> None:
+        self._composed, self._lexicon, self._folders = composed, lexicon, folders
         self._by_choices: dict[tuple[str, ...], Composed] = {}
         self._by_words: dict[tuple[bool, tuple[str, ...]], Composed] = {}
 
@@ -80,7 +80,7 @@ class _Kitchen:
         parsed = [self._checked(word)[1] for word in seeds]
         with explained(self._lexicon):
             ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
-        config = freeze(cfg, choices, self._lexicon)
+        config = freeze(cfg, choices, self._lexicon, self._folders)
         assert isinstance(config, RunConfig)
         return config
 

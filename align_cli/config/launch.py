@@ -67,7 +67,7 @@ def launch(
         context = HydraConfig.get()
         number = 0 if OmegaConf.is_missing(context.job, "num") else int(context.job.num)
         try:
-            config = freeze(cfg, context.runtime.choices)
+            config = freeze(cfg, context.runtime.choices, lexicon, folders)
             task(replace(found[number], config=config))
         except Exception as error:
             failures.append(Failure(found[number], error))
@@ -77,7 +77,8 @@ def launch(
             if not _in_this_process(context):
                 raise
 
-    lexicon = vocabulary(read.config_name or config_name, search_folders(read, ()))
+    folders = search_folders(read, ())
+    lexicon = vocabulary(read.config_name or config_name, folders)
     overrides = checked_all(read.overrides, lexicon)
     with _command_line(_argv(read, overrides)), explained(lexicon):
         main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)

@@ -70,7 +70,8 @@ LOOP_SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {
     "evaluation": {
         "verifier": Setting(
             "verifier", Kind("union", parts=(Kind("str"), Kind("dict"), Kind("None"))), None
-        )
+        ),
+        "audit": Setting("audit", Kind("bool"), True),
     },
 }
 """Settings of a group that the loop reads and the function never sees."""

@@ -68,6 +68,16 @@ def _override(entry: Any, file: Path) -> dict[str, str]:
     )
 
 
+def node_of(group: str, choice: str, folders: Sequence[Path]) -> dict[str, Any]:
+    """The settings of a choice, those of the yamls it is based on below its own."""
+    file = choice_files(group, folders)[choice]
+    node: dict[str, Any] = {}
+    for base in preset(file).bases:
+        node |= node_of(group, base, folders)
+    own = _loaded(file, file.read_text(encoding="utf-8"))
+    return node | {key: value for key, value in own.items() if key != "defaults"}
+
+
 def target_of(file: Path) -> str | None:
     """The function that a choice's yaml names, itself or through the yamls it is based on."""
     target = _loaded(file, file.read_text(encoding="utf-8")).get("_target_")

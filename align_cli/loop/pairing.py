@@ -9,6 +9,7 @@ from align_cli.errors import AlignError, NothingToTrain
 from align_cli.gate import gate_failure
 from align_cli.loop.context import Loop, Part
 from align_cli.loop.sampling import Sampled
+from align_cli.loop.selection import ONE_OF_EACH, one_kind, predicted_wrong_share
 from align_cli.loop.yields import (
     Offered,
     filter_metrics,
@@ -75,6 +76,7 @@ def pair_up(loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled
                 sampled.judged,
                 {prompt.id: prompt.stratum for prompt in prompts},
             ),
+            **_expected_wrong(loop, prompts, sampled),
         },
         inputs=contents,
         seconds=time.perf_counter() - started,
@@ -88,6 +90,28 @@ def pair_up(loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled
             "the policy up; `align show` tells what was drawn"
         )
     return stage
+
+
+def _expected_wrong(loop: Loop, prompts: Sequence[Prompt], sampled: Sampled) -> dict[str, float]:
+    """`pair/chosen_wrong_predicted`, and by stratum: beside `pair/chosen_wrong_share`, for noise.
+
+    Nothing where no noise is known to have erred, or where the formula does not hold.
+    """
+    labels = [one.label for one in sampled.judged]
+    known = [x for x in labels if x.right is not None and x.clean_right is not None]
+    rule = loop.parts["pairing"].target.rpartition(".")[2]
+    if (
+        rule not in ONE_OF_EACH
+        or not one_kind(sampled.judged)
+        or all(x.right == x.clean_right for x in known)
+    ):
+        return {}
+    found = predicted_wrong_share(
+        {(x.prompt_id, x.index): bool(x.right) for x in known},
+        {(x.prompt_id, x.index): bool(x.clean_right) for x in known},
+        {prompt.id: prompt.stratum for prompt in prompts},
+    )
+    return {f"pair/chosen_wrong_predicted{'/' * bool(n)}{n}": share for n, share in found.items()}
 
 
 def _passes(sampled: Sampled) -> list[tuple[str, list[tuple[str, Stage]]]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from align_cli.loop.audit import audit
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.extrapolation import extrapolated
 from align_cli.loop.known import score_known
@@ -36,6 +37,7 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
             prompts, asked = ask_questions(loop, number)
             sampled = sample(loop, number, prompts, asked, authors)
             pairs = pair_up(loop, number, prompts, sampled)
+            audit(loop, number, prompts, asked, sampled, pairs)
             history.append(RoundData(number, {p.id: p for p in prompts}, sampled, pairs))
             chosen = training_set(loop, history)
             start = policies[trained_from(loop.plan, number)]

@@ -15,6 +15,7 @@ from align_cli.report.ledger import ledger, print_ledger, print_training
 from align_cli.report.result import read_result
 from align_cli.report.search import print_search, search_facts
 from align_cli.report.tables import print_result, result_json
+from align_cli.report.trust import print_trust, trust
 from align_cli.rows import Completion, Group, Label, Pair, Prompt
 from align_cli.store.run_folder import round_name, rows_at
 
@@ -23,6 +24,7 @@ STAGES = (
     "2_completions",
     "3_labels",
     "4_pairs",
+    "4_audit",
     "4_reference",
     "4_start",
     "4_mismatch",
@@ -39,11 +41,17 @@ def show(
     result = read_result(folder)
     if prompt is None:
         if as_json:
-            facts = {**result_json(result), "stages": stages(folder), "ledger": ledger(result)}
+            facts = {
+                **result_json(result),
+                "stages": stages(folder),
+                "ledger": ledger(result),
+                "trust": trust(result),
+            }
             console.print_json(json.dumps(facts))
             return
         print_result(result, console)
         print_training(result, console)
+        print_trust(result, console)
         print_ledger(result, console)
         if not result.complete:
             last = [where for where, done in stages(folder).items() if done]
