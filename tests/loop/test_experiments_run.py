@@ -26,7 +26,7 @@ PROTOCOLS = [name for name, each in EXPERIMENTS.items() if declared(each.file)]
 def test_the_named_protocols_are_there() -> None:
     assert set(PROTOCOLS) >= {
         "dpo_r1", "pace", "online_dpo", "rlhflow", "rlhflow_moving", "xpo", "sppo", "rebel",
-        "mcts_dpo",
+        "mcts_dpo", "upo",
     }  # fmt: skip
 
 
@@ -56,7 +56,8 @@ def test_what_a_source_states_is_of_settings_that_there_are(name: str) -> None:
     assert not [key for key in dotted if found.unknown[key] == ABSENT]
     # A word with a dot would have been looked up as a setting; without, it is none by mistake.
     assert not [word for word in found.words if " " not in word and word not in
-                ("labels", "freshness", "pairs", "searches", "exploration")]  # fmt: skip
+                ("labels", "freshness", "pairs", "searches", "exploration", "candidates",
+                 "estimator")]  # fmt: skip
 
 
 def test_check_prints_the_protocol_and_its_differences() -> None:
