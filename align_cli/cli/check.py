@@ -40,10 +40,11 @@ def _check_one(words: Sequence[str], *, as_json: bool) -> None:
     from align_cli.cli.protocol import as_dict, protocol_table
     from align_cli.cli.stated import compared_json, print_compared
     from align_cli.config.compose import jobs
+    from align_cli.config.rehearsal import rehearse
 
     found = jobs(words)
     for job in found:
-        _rehearsed(job)
+        rehearse(job.config)
     beside = [_beside(job, words) for job in found]
     if as_json:
         facts = [
@@ -72,20 +73,16 @@ def _beside(job: "Job", words: Sequence[str]) -> list["Compared"]:
 def _check_all(words: Sequence[str]) -> None:
     from align_cli.config.catalogue import choices
     from align_cli.config.compose import jobs
+    from align_cli.config.rehearsal import rehearse
 
     refused = 0
     for experiment in choices("experiment"):
         try:
             for job in jobs([*words, f"experiment={experiment.name}"]):
-                _rehearsed(job)
+                rehearse(job.config)
                 results().print(f"experiment={experiment.name}: {job.config.run_name()}")
         except AlignError as error:
             refused += 1
             print_error(error, before=f"experiment={experiment.name}: ")
     if refused:
         raise ConfigError(f"{refused} of conf/experiment cannot run")
-
-
-def _rehearsed(job: "Job") -> None:
-    """Make the plan: a schedule refuses settings that contradict each other."""
-    job.config.bindings["schedule"].load()()

@@ -109,12 +109,13 @@ def _launch(words: Sequence[str], task: Callable[["Job"], None], config_name: st
 
 
 def _rehearse(jobs: Sequence["Job"]) -> None:
-    """Call each distinct schedule and loss once: some settings are refused only together."""
+    """Call schedules, samplers and losses once: some settings are refused only together."""
+    from align_cli.config.rehearsal import rehearse
+
     if not jobs or "schedule" not in jobs[0].config.bindings:
         return
-    schedules = {repr(job.config.bindings["schedule"]): job for job in jobs}
-    for job in schedules.values():
-        job.config.bindings["schedule"].load()()
+    for job in jobs:
+        rehearse(job.config)
     if len(jobs) > 1:
         from align_cli.loop.probe import probe_loss
         from align_cli.loop.setup import part_of

@@ -88,11 +88,14 @@ def prompt_facts(folder: Path, number: int, wanted: str) -> dict[str, Any]:
             f"{len(prompts)}, for example {some}"
         )
     key = found[0].id
-    labels = {
-        label.index: label
-        for label in rows_at(here / "3_labels", "labels", Label)
-        if label.prompt_id == key
-    }
+    labels, audited = (
+        {
+            label.index: label
+            for label in rows_at(here / stage, "labels", Label)
+            if label.prompt_id == key
+        }
+        for stage in ("3_labels", "4_audit")
+    )
     pairs = [pair for pair in rows_at(here / "4_pairs", "pairs", Pair) if pair.prompt_id == key]
     groups = [row for row in rows_at(here / "4_pairs", "groups", Group) if row.prompt_id == key]
     completions = [
@@ -103,12 +106,18 @@ def prompt_facts(folder: Path, number: int, wanted: str) -> dict[str, Any]:
     return {
         "prompt": asdict(found[0]),
         "completions": [
-            {**asdict(c), "label": asdict(labels[c.index]) if c.index in labels else None}
+            {
+                **asdict(c),
+                "label": asdict(labels[c.index]) if c.index in labels else None,
+                "audit": asdict(audited[c.index]) if c.index in audited else None,
+            }
             for c in sorted(completions, key=lambda c: c.index)
         ],
         "pairs": [asdict(pair) for pair in pairs],
         "groups": [asdict(group) for group in groups],
-        "search": search_facts(completions, list(labels.values()), pairs, _step_end(folder)),
+        "search": None
+        if all(one.step_ends is None for one in completions)
+        else search_facts(completions, list(labels.values()), pairs, _step_end(folder)),
     }
 
 
@@ -132,16 +141,16 @@ def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:
     sides |= {index: "member" for group in facts["groups"] for index in group["indices"]}
     role = "group" if facts["groups"] else "pair"
     table = Table(box=None, pad_edge=False)
-    for name in ("#", "kind", "score", "answer", "tokens", role, "text"):
+    audited = any(row["audit"] for row in facts["completions"])
+    for name in ("#", "kind", "score", *["audit"] * audited, "answer", "tokens", role, "text"):
         table.add_column(name, overflow="fold")
     for row in facts["completions"]:
         label = row["label"] or {}
-        verdict = label.get("verdict", "not labelled")
-        score = label.get("score")
         table.add_row(
             str(row["index"]),
             _kind(row),
-            verdict if score is None else f"{score:g}",
+            _said(label),
+            *[_said(row["audit"] or {})] * audited,
             Text(str(label.get("answer"))),
             str(len(row["token_ids"])),
             sides.get(row["index"], ""),
@@ -150,6 +159,11 @@ def _print_prompt(facts: dict[str, Any], number: int, console: Console) -> None:
     console.print(table, markup=False, highlight=False)
     if facts["search"] is not None:
         print_search(facts["search"], console)
+
+
+def _said(label: dict[str, Any]) -> str:
+    score = label.get("score")
+    return str(label.get("verdict", "not labelled")) if score is None else f"{score:g}"
 
 
 def _kind(row: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from judged_rows import PROMPT, judged
 from align_cli.errors import AlignError
 from align_cli.filter.chain import chain
 from align_cli.filter.none import none
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged, Pair, Steps
 
 OFF: dict[str, Any] = dict.fromkeys(
     (
@@ -54,6 +54,25 @@ def test_truncated(which: str, expected: list[Any]) -> None:
 def test_one_answer_after_truncation(tokens: int, expected: str | None) -> None:
     rows = [with_tokens(judged(0, True), 1, 2, 3), with_tokens(judged(1, False), 1, 2)]
     assert reasons(rows, over(0, 1), same_first_tokens=tokens) == [expected]
+
+
+def test_of_steps_only_what_is_trained_on_is_looked_at() -> None:
+    rows = [
+        with_tokens(judged(0, True, finish="length"), 1, 2, 3, 4),
+        with_tokens(judged(1, False), 1, 5, 3, 4, 6, 7),
+    ]
+    steps = Steps(
+        chosen_tokens=2, rejected_tokens=4, chosen_value=1.0, rejected_value=0.0,
+        chosen_visits=1, rejected_visits=1,
+    )  # fmt: skip
+    pair = replace(over(0, 1), steps=steps)
+    assert reasons(rows, pair, drop_truncated="either") == [None]
+    assert reasons(rows, over(0, 1), drop_truncated="either") == ["truncated"]
+    assert reasons(rows, pair, min_length_ratio=0.6) == ["length_ratio"]
+    assert reasons(rows, over(0, 1), min_length_ratio=0.6) == [None]
+    assert reasons(rows, pair, pair, drop_duplicates="ids") == [None, "duplicate"]
+    with pytest.raises(AlignError, match="the pairs are of steps"):
+        reasons(rows, pair, drop_duplicates="text")
 
 
 def test_margin() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from judged_rows import judged
 from small_runs import run_small
@@ -150,6 +151,13 @@ def test_a_run_is_audited_by_its_examiner_and_shows_it(tmp_path: Path) -> None:
     )["trust"]
     assert told["audit"]["0"]["gap"] == found["audit/gap"]
     assert told["pairs"]["0"]["expected"] == wanted
+    prompt = next(
+        row["prompt_id"]
+        for file in sorted((folder / "round_00" / "4_pairs").glob("*.parquet"))
+        for row in pq.read_table(file).to_pylist()
+    )
+    one = CliRunner().invoke(app, ["show", "run", "--outputs", str(tmp_path), "--prompt", prompt])
+    assert "audit" in one.output
     # Judged beside, never trained on: without the audit the pairs are the same stage.
     again = run_small(tmp_path, *words, "name=bare", "evaluation.audit=false").folder
     assert not (again / "round_00" / "4_audit").exists()
