@@ -25,7 +25,7 @@ RANKS = {
     "config": 45,
     "lab": 60,
     "model": 40,
-    "bandit": 40,
+    "bandit": 35,
     "store": 30,
     "arithmetic": 25,
     "table": 25,

@@ -69,13 +69,20 @@ def zipf(seed: int, *, arms: int = 2000, beta: float = 1.0) -> Bandit:
 
 
 def random_linear(
-    seed: int, *, contexts: int = 3, arms: int = 8, features: int = 4, beta: float = 0.5
+    seed: int,
+    *,
+    contexts: int = 3,
+    arms: int = 8,
+    features: int = 4,
+    beta: float = 0.5,
+    misfit: float = 0.0,
 ) -> Bandit:
     """Normal features and parameter, Dirichlet reference and contexts.
 
     Settings:
         contexts, arms, features: X, K, D; D <= X (K - 1), or the features lack rank.
         beta: inverse temperature of the leash.
+        misfit: deviation of normal errors that keep rewards from being linear [reward units].
     """
     draws = np.random.default_rng(seed)
     feature_XKD = draws.normal(size=(contexts, arms, features))
@@ -83,6 +90,7 @@ def random_linear(
     parameter_D = draws.normal(size=features) / np.sqrt(features)
     share_X = draws.dirichlet(np.full(contexts, 5.0))
     reward_XK = beta * feature_XKD @ parameter_D
+    reward_XK = reward_XK + misfit * draws.normal(size=reward_XK.shape)
     return Bandit(share_X, log_reference_XK, reward_XK, beta, feature_XKD)
 
 

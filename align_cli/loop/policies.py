@@ -2,9 +2,11 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from align_cli.errors import ConfigError
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.example_sets import TrainingSet
 from align_cli.loop.known import Known, read_known
@@ -12,29 +14,43 @@ from align_cli.loop.sources import stamp
 from align_cli.loop.trail import STEPS, WORK, Trail, read_steps
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.token_masks import TokenMasks
+from align_cli.rows import Prompt
 from align_cli.schedule.plan import NOT_TRAINING
 from align_cli.seeds import derive
 from align_cli.store import fingerprint
 from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
 from align_cli.train.fresh import NEEDS
+from align_cli.train.full_batch import train_whole
 from align_cli.train.steps import numbers_after, train
 from align_cli.train.tokens import NEEDS_REFERENCE_MODEL
 
 
-def start_policy(loop: Loop) -> PolicyRef:
-    """The policy before any preference training."""
+def start_policy(
+    loop: Loop, prompts: Sequence[Prompt] = (), prompts_stage: Stage | None = None
+) -> PolicyRef:
+    """The policy before any preference training.
+
+    One that asks for prompts (a bandit's, whose arms are the task's) is shown those given here.
+    """
     started = time.perf_counter()
     policy = loop.parts["policy"]
+    if "prompts" in policy.needs and prompts_stage is None:
+        raise ConfigError(
+            f"policy {policy.target} is made for the prompts of a task, and this command has none; "
+            "choose another policy"
+        )
 
     def work(stage: Stage) -> None:
         with measured() as cost:
-            policy(folder=stage.folder, seed=loop.seed)
+            policy(folder=stage.folder, seed=loop.seed, prompts=prompts)
         stage.finish(rows_in=1, rows_out=1, extra_cost=cost)
 
     facts: dict[str, Any] = {"policy": policy.made_from, "source": stamp(policy.settings)}
     if "seed" in policy.needs:
         facts["seed"] = loop.seed
+    if "prompts" in policy.needs and prompts_stage is not None:
+        facts["prompts"] = prompts_stage.record.content
     stage = loop.make("policy", facts, work)
     loop.conclude(
         "5_policy",
@@ -73,6 +89,7 @@ def train_policy(
         "seed": loop.seed,
         "round": number,
         **fresh_facts(loop),
+        **whole_facts(loop),
         "trainer": fingerprint.of_code(chosen.trainer),
         "versions": loop.versions,
     }
@@ -104,6 +121,13 @@ def fresh_facts(loop: Loop) -> dict[str, Any]:
     return {"engine": loop.parts["engine"].made_from, "fresh": dict(loss.loop_settings)}
 
 
+def whole_facts(loop: Loop) -> dict[str, Any]:
+    """The code of a round that is trained as a whole."""
+    if loop.plan.full_batch is None:
+        return {}
+    return {"full_batch": fingerprint.of_code("align_cli.train.full_batch.train_whole")}
+
+
 def masks_beside(
     loop: Loop, number: int, reference: LanguageModel | None, start: PolicyRef
 ) -> TokenMasks | None:
@@ -133,8 +157,14 @@ def _train(
         side = masks_beside(loop, number, reference, start)
         task = chosen.task(loop, model, read_known(known), reference, side, number)
         trail = Trail(loop, number, steps)
-        spent = train(model, task, work=work, on_start=trail.start, on_step=trail.step)
-        metrics = numbers_after(model, task, spent)
+        certificate: dict[str, float] = {}
+        if loop.plan.full_batch is None:
+            spent = train(model, task, work=work, on_start=trail.start, on_step=trail.step)
+        else:
+            spent, certificate = train_whole(
+                model, task, loop.plan.full_batch, on_start=trail.start, on_step=trail.step
+            )
+        metrics = {**numbers_after(model, task, spent), **certificate}
         model.save(stage.folder)
         if side is not None:
             side.save(stage.folder)

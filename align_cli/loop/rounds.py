@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def run(config: "RunConfig", reporter: Reporter) -> RunResult:
     """Carry a run to its end; started again with the same words it goes on where it stopped."""
     with opened(config, reporter, command="run") as loop:
-        policies = [start_policy(loop)]
-        trained = [policies[0]]
         exam, exam_stage = held_out(loop)
-        evaluate(loop, None, exam, exam_stage, policies[0], {})
+        policies = [start_policy(loop, exam, exam_stage)]
+        trained = [policies[0]]
+        evaluate(loop, None, exam, exam_stage, policies, {})
         history: list[RoundData] = []
         for number in range(loop.plan.rounds):
             reference = reference_of(loop, number, policies)
@@ -46,16 +46,16 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
             drawn = [data.sampled for data in history]
             policies.append(extrapolated(loop, number, trained, drawn))
             against = {"reference": reference, "initial": policies[0]}
-            evaluate(loop, number, exam, exam_stage, policies[-1], against)
+            evaluate(loop, number, exam, exam_stage, policies, against)
     return read_result(run_folder_of(config))
 
 
 def evaluate_only(config: "RunConfig", reporter: Reporter) -> RunResult:
     """Score the starting policy and train nothing."""
     with opened(config, reporter, command="eval") as loop:
-        policy = start_policy(loop)
         exam, exam_stage = held_out(loop)
-        evaluate(loop, None, exam, exam_stage, policy, {})
+        policy = start_policy(loop, exam, exam_stage)
+        evaluate(loop, None, exam, exam_stage, [policy], {})
     return read_result(run_folder_of(config))
 
 

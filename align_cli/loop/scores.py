@@ -7,6 +7,7 @@ from math import sqrt
 from align_cli.evaluation.scores import score_rows
 from align_cli.evaluation.summary import summary
 from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.examination import examine
 from align_cli.loop.generation import Models, Request, complete
 from align_cli.loop.labelling import Judging, check_unscored, label_drawn, labels_of
 from align_cli.model.scoring import score_sequences
@@ -21,14 +22,18 @@ def evaluate(
     number: int | None,
     prompts: Sequence[Prompt],
     prompts_stage: Stage,
-    policy: PolicyRef,
+    policies: Sequence[PolicyRef],
     against: Mapping[str, PolicyRef],
 ) -> Mapping[str, float]:
-    """Score `policy`; `against` names the policies its drift is measured from.
+    """Score the last of `policies`; `against` names the policies its drift is measured from.
 
     Random numbers are named by prompt and sample, not by round: policies of one run (and cells of
-    one study) answer with the same luck, which is what makes their differences sharp.
+    one study) answer with the same luck, which is what makes their differences sharp. An
+    evaluation that asks for the policy itself draws nothing.
     """
+    if "policy" in loop.parts["evaluation"].needs:
+        return examine(loop, number, prompts, prompts_stage, policies, against)
+    policy = policies[-1]
     started = time.perf_counter()
     title = "start" if number is None else f"round {number}"
     by_id = {prompt.id: prompt for prompt in prompts}

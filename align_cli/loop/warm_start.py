@@ -44,12 +44,12 @@ def run_sft(config: "SftConfig", reporter: Reporter) -> SftResult:
     """Carry a warm start to its end; started again with the same words it goes on."""
     with opened(config, reporter, command="sft") as loop:
         plan: SftPlan = loop.parts["train"]()
-        start = start_policy(loop)
+        exam, exam_stage = held_out(loop)
+        start = start_policy(loop, exam, exam_stage)
         demonstrations = _demonstrations(loop)
         policy, stage = _train(loop, plan, demonstrations, start)
         loop.folder.link(POLICY, stage)
-        exam, exam_stage = held_out(loop)
-        scores = evaluate(loop, 0, exam, exam_stage, policy, {})
+        scores = evaluate(loop, 0, exam, exam_stage, [policy], {})
         place = loop.folder.path / POLICY
         shown = [f"{word} {scores[name]:.3f}" for word, name in TOLD.items() if name in scores]
         reporter.say(f"accuracy on held-out prompts: {', '.join(shown)}")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from align_cli.bandit import network as bandit_network  # noqa: F401  (transformers learns of it)
 from align_cli.errors import AlignError
 from align_cli.model.folder import save_folder
 from align_cli.model.turns import encode_prompt, encode_response
@@ -72,8 +73,9 @@ class LanguageModel:
         return encode_prompt(self.tokenizer, messages)
 
     def encode_response(self, text: str) -> tuple[int, ...]:
-        """Token ids of a written answer, ending with the end-of-turn token."""
-        return encode_response(self.tokenizer, text)
+        """Token ids of a written answer, ending with the end-of-turn token, once."""
+        ids = encode_response(self.tokenizer, text, ended=False)
+        return ids if ids and ids[-1] in self.stop_ids else (*ids, self.tokenizer.eos_token_id)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of a completion, special tokens removed."""

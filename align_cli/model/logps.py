@@ -5,6 +5,7 @@ never looks ahead, and padded positions are masked out of every sum.
 """
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -16,10 +17,8 @@ from align_cli.model.heads import logits_at
 def pad_right(sequences: Sequence[Sequence[int]], *, device: torch.device) -> Tensor:
     """A [B, T] int64 tensor; padding is token 0, which no mask ever lets through."""
     width = max(len(sequence) for sequence in sequences)
-    ids_BT = torch.zeros(len(sequences), width, dtype=torch.int64)
-    for row, sequence in enumerate(sequences):
-        ids_BT[row, : len(sequence)] = torch.tensor(sequence, dtype=torch.int64)
-    return ids_BT.to(device)
+    padded = [[*sequence, *repeat(0, width - len(sequence))] for sequence in sequences]
+    return torch.tensor(padded, dtype=torch.int64, device=device)
 
 
 def completion_mask(

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from jinja2 import TemplateError
+
+from align_cli.errors import ConfigError
 from align_cli.rows import Message
 
 
@@ -13,11 +16,18 @@ def encode_prompt(tokenizer: Any, messages: Sequence[Message]) -> tuple[int, ...
     tokens are the template's business alone, so a BOS is never doubled.
     """
     if tokenizer.chat_template is not None:
-        text = tokenizer.apply_chat_template(
-            [{"role": m.role, "content": m.content} for m in messages],
-            add_generation_prompt=True,
-            tokenize=False,
-        )
+        try:
+            text = tokenizer.apply_chat_template(
+                [{"role": m.role, "content": m.content} for m in messages],
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+        except TemplateError as error:
+            roles = ", ".join(message.role for message in messages)
+            raise ConfigError(
+                f"the policy's chat template refuses a conversation of {roles}: {error}; choose a "
+                "sampler and a task that ask in turns it takes"
+            ) from error
         return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
     text = "\n\n".join(message.content for message in messages) + "\n"
     return tuple(tokenizer(text)["input_ids"])

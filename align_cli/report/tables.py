@@ -10,9 +10,31 @@ from align_cli.report.result import Lines, RunResult
 
 NOTHING = "-"
 LEGEND = (
-    "sampled, greedy: held-out accuracy; draws: completions per prompt; tokens: generated for "
-    "training;\nKL: to the round's reference [nats per completion]; s: seconds this run spent"
+    "{exam}; draws: completions per prompt; tokens: generated for training;\n"
+    "KL: to the round's reference [nats per completion]; s: seconds this run spent"
 )
+EXACT = "eval/kl_optimum_nats"
+"""A metric of policies that were examined exactly, and of no others."""
+EXAMS: Mapping[bool, tuple[str, dict[str, tuple[str, str]]]] = {
+    False: (
+        "sampled, greedy: held-out accuracy",
+        {
+            "sampled": ("eval/sampled_accuracy", ".3f"),
+            "greedy": ("eval/greedy_accuracy", ".3f"),
+        },
+    ),
+    True: (
+        "KL*: of the best policy to this one, exact; reward: expected; contracted: largest error "
+        "of\nan implicit reward over that of the policy before; coverage: tr(V* V^-1)",
+        {
+            "KL*": (EXACT, ".2e"),
+            "reward": ("eval/expected_reward", ".4g"),
+            "contracted": ("eval/contraction_factor", ".3f"),
+            "coverage": ("eval/coverage_trace", ".4g"),
+        },
+    ),
+}
+"""{whether policies were examined exactly: (what the columns mean, {column: (metric, form)})}"""
 
 
 def print_result(result: RunResult, console: Console) -> None:
@@ -48,18 +70,23 @@ def unit_of(result: RunResult) -> str:
 def columns(result: RunResult) -> tuple[str, ...]:
     """The table's columns, by what was trained on."""
     yields = YIELDS[unit_of(result)]
-    return ("round", "sampled", "greedy", *yields, "draws", "tokens", "KL", "s")
+    return ("round", *exam_of(result)[1], *yields, "draws", "tokens", "KL", "s")
+
+
+def exam_of(result: RunResult) -> tuple[str, dict[str, tuple[str, str]]]:
+    """What the examination's columns mean, and {column: (metric, form)}."""
+    return EXAMS[EXACT in result.start.get("6_scores", {})]
 
 
 def rows(result: RunResult) -> list[dict[str, str]]:
     """The table's lines as text."""
-    unit = unit_of(result)
-    return [_row("start", result.start, unit)] + [
-        _row(str(number), lines, unit) for number, lines in result.rounds.items()
+    unit, (_, exam) = unit_of(result), exam_of(result)
+    return [_row("start", result.start, unit, exam)] + [
+        _row(str(number), lines, unit, exam) for number, lines in result.rounds.items()
     ]
 
 
-def _row(name: str, lines: Lines, unit: str) -> dict[str, str]:
+def _row(name: str, lines: Lines, unit: str, exam: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     scores, made = lines.get("6_scores", {}), lines.get("4_pairs", {})
     drawn = lines.get("2_completions", {})
     seconds = sum(
@@ -69,8 +96,7 @@ def _row(name: str, lines: Lines, unit: str) -> dict[str, str]:
     )
     return {
         "round": name,
-        "sampled": _number(scores, "eval/sampled_accuracy", ".3f"),
-        "greedy": _number(scores, "eval/greedy_accuracy", ".3f"),
+        **{column: _number(scores, metric, form) for column, (metric, form) in exam.items()},
         **{column: _number(made, metric, ".0f") for column, metric in YIELDS[unit].items()},
         "draws": _number(drawn, "sample/draws_per_prompt", ".3f"),
         "tokens": _number(drawn, "sample/generated_tokens", ",.0f"),
@@ -86,7 +112,7 @@ def _number(metrics: Mapping[str, float], name: str, form: str) -> str:
 
 def closing_lines(result: RunResult) -> list[str]:
     """What the columns mean, why prompts gave nothing, gate yields, shared work, totals."""
-    lines = [LEGEND]
+    lines = [LEGEND.format(exam=exam_of(result)[0])]
     one = unit_of(result).removesuffix("s")
     for number, stages in result.rounds.items():
         none = counts(stages.get("4_pairs", {}), f"{one}/none/")

@@ -12,6 +12,19 @@ NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_fro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FullBatch:
+    """Training on a round's whole loss at once; `schedule/full_batch.py` says what it means."""
+
+    method: Literal["newton", "lbfgs", "gradient"]
+    max_steps: int
+    gradient_tolerance: float | None
+    """Largest gradient norm that counts as converged; None: all steps are taken."""
+    ridge: float
+    radius: float | None
+    """Of the ball that holds the weights; None: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What the loop and the trainer read; `plan` says what each choice means."""
 
@@ -44,6 +57,8 @@ class Plan:
     adam_eps: float
     checkpoint_every: int
     """[steps]."""
+    full_batch: FullBatch | None = None
+    """None: AdamW on minibatches. Else what is said of epochs, batches and AdamW is idle."""
 
 
 def plan(
@@ -125,9 +140,9 @@ def plan(
         weight_decay, adam_beta1, adam_beta2, adam_eps: AdamW.
         checkpoint_every: a killed run repeats at most this many steps.
     """
-    _belongs("ema_decay", ema_decay, to="reference=ema", on=reference == "ema")
-    _belongs("reference_every", reference_every, to="reference=every_m", on=reference == "every_m")
-    _belongs("replay_rounds", replay_rounds, to="replay=last_k", on=replay == "last_k")
+    belongs("ema_decay", ema_decay, to="reference=ema", on=reference == "ema")
+    belongs("reference_every", reference_every, to="reference=every_m", on=reference == "every_m")
+    belongs("replay_rounds", replay_rounds, to="replay=last_k", on=replay == "last_k")
     if batch_size % micro_batch_size:
         raise ConfigError(
             f"schedule.batch_size {batch_size} is not a multiple of schedule.micro_batch_size "
@@ -191,7 +206,7 @@ def _check_extragradient(plan: Plan) -> None:
         )
 
 
-def _belongs(name: str, value: float | None, *, to: str, on: bool) -> None:
+def belongs(name: str, value: float | None, *, to: str, on: bool) -> None:
     """A setting that only one choice reads is set with it, and null without it."""
     if on and value is None:
         raise ConfigError(f"schedule.{to} needs schedule.{name}, which is null; give it a value")

@@ -122,8 +122,11 @@ def _stage(folder: Path, place: str) -> Stage:
 
 
 def _judge_code(folder: Path, number: int | None) -> str:
-    labels = _stage(folder, f"{round_name(number)}/6_scores/labels")
-    return str(labels.record.made_from["verifier"]["code"])
+    place = f"{round_name(number)}/6_scores"
+    if not (folder / place / "labels").exists():
+        # An exact evaluation asks no verifier.
+        return str(_stage(folder, f"{place}/scores").record.made_from["evaluation"]["code"])
+    return str(_stage(folder, f"{place}/labels").record.made_from["verifier"]["code"])
 
 
 def _choices(folder: Path) -> dict[str, str]:

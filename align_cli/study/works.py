@@ -92,7 +92,8 @@ class _Works:
 
     def __iter__(self) -> Iterator[Work]:
         exam = self.key("prompts", self.part("task"), "heldout")
-        policies = [self.key("policy", self.part("policy"))]
+        asked = [exam] if "prompts" in self.parts["policy"].needs else []
+        policies = [self.key("policy", self.part("policy"), *asked)]
         yield Work(None, "5_policy", policies[0], 1)
         yield Work(None, "1_prompts", exam, self.exam)
         yield self._scores(None, exam, policies[0], [])

@@ -77,7 +77,7 @@ class GroupTask:
         """The loss on everything that a loss of groups may ask for; it takes its share."""
         examples = [self.examples[place] for place in places]
         groups = _policy_logps(model, examples, cost)
-        labels = _labels(examples, model.device)
+        labels = _labels(examples, groups.logp_C)
         references = self._references(places, groups)
         mismatch_G = self._mismatch_logratios(model, places, cost)
         out = self.loss(
@@ -93,7 +93,7 @@ class GroupTask:
             return None
         rows: list[GroupReference] = [self.known["ref_groups"][place] for place in places]
         logps = [logp for row in rows for logp in row.member_logps]
-        logp_C = torch.tensor(logps, device=groups.logp_C.device)
+        logp_C = groups.logp_C.new_tensor(logps)
         return GroupLogps(logp_C, groups.len_C, groups.group_C, groups.groups)
 
     def _mismatch_logratios(
@@ -110,7 +110,7 @@ class GroupTask:
         with torch.no_grad():
             logp_G = sequence_logps(model.network, prompts, completions)
         _count_forward(model, prompts, completions, cost)
-        return logp_G - torch.tensor([row.logp for row in rows], device=model.device)
+        return logp_G - logp_G.new_tensor([row.logp for row in rows])
 
 
 def _policy_logps(model: LanguageModel, examples: Sequence[GroupExample], cost: Cost) -> GroupLogps:
@@ -124,14 +124,14 @@ def _policy_logps(model: LanguageModel, examples: Sequence[GroupExample], cost: 
     return GroupLogps(logps_BT.sum(-1), mask_BT.sum(-1), group_C, len(examples))
 
 
-def _labels(examples: Sequence[GroupExample], device: torch.device) -> GroupLabels:
-    """Scores and verdicts; no verdicts where one group's judge gives none."""
+def _labels(examples: Sequence[GroupExample], logp_C: Tensor) -> GroupLabels:
+    """Scores, as wide as log-probs; verdicts, unless a group's judge gives none."""
     scores = [score for example in examples for score in example.scores]
     rights = [right for example in examples for right in example.rights or ()]
     known = all(example.rights is not None for example in examples)
     return GroupLabels(
-        torch.tensor(scores, device=device),
-        torch.tensor(rights, device=device) if known else None,
+        logp_C.new_tensor(scores),
+        torch.tensor(rights, device=logp_C.device) if known else None,
     )
 
 

@@ -107,7 +107,7 @@ class PairTask:
         for prompt, completion in zip(prompts, completions, strict=True):
             length = len(prompt) + len(completion)
             cost.forward_flops += forward_flops(model.network, length, length / 2)
-        labels = pair_labels(examples, model.device)
+        labels = pair_labels(examples, pairs.chosen_B)
         offer = dict.fromkeys(BY_TOKEN) | {
             "pairs": pairs,
             "ref_pairs": self._stored("ref_pairs", places, pairs),
@@ -148,25 +148,27 @@ class PairTask:
         if name not in self.known:
             return None
         rows: list[PairReference] = [self.known[name][place] for place in places]
-        device = pairs.chosen_B.device
         return PairLogps(
-            torch.tensor([row.chosen_logp for row in rows], device=device),
-            torch.tensor([row.rejected_logp for row in rows], device=device),
+            pairs.chosen_B.new_tensor([row.chosen_logp for row in rows]),
+            pairs.chosen_B.new_tensor([row.rejected_logp for row in rows]),
             pairs.chosen_len_B,
             pairs.rejected_len_B,
         )
 
 
-def pair_labels(examples: Sequence[PairExample], device: torch.device) -> PairLabels:
-    """What is known of each pair from its labels, and of steps from the search."""
+def pair_labels(examples: Sequence[PairExample], logps_B: Tensor) -> PairLabels:
+    """What is known of each pair from its labels, and of steps from the search.
+
+    Scores are as wide as the log-probs that they meet, which is float32 at least.
+    """
     visits = [e.visits for e in examples if e.visits is not None]
     chosen_B = rejected_B = None
     if len(visits) == len(examples):
-        chosen_B, rejected_B = torch.tensor(visits, device=device).unbind(-1)
+        chosen_B, rejected_B = torch.tensor(visits, device=logps_B.device).unbind(-1)
     return PairLabels(
-        torch.tensor([e.margin for e in examples], device=device),
-        torch.tensor([e.chosen_score for e in examples], device=device),
-        torch.tensor([e.rejected_score for e in examples], device=device),
+        logps_B.new_tensor([e.margin for e in examples]),
+        logps_B.new_tensor([e.chosen_score for e in examples]),
+        logps_B.new_tensor([e.rejected_score for e in examples]),
         chosen_B,
         rejected_B,
     )

@@ -146,10 +146,10 @@ def _accumulate(
     for at in range(0, len(places), size):
         micro = places[at : at + size]
         out = task.losses(model, micro, cost, step)
-        _check_finite(out.loss_N, task, micro, step)
+        check_finite(out.loss_N, task, micro, step)
         (out.loss_N.sum() / len(places)).backward()
         means.add(out.numbers)
-        _count_backward(model, task, micro, cost)
+        count_backward(model, task, micro, cost)
     return means.named("train")
 
 
@@ -178,7 +178,8 @@ def _runs(task: Task[Model]) -> list[list[int]]:
     return runs
 
 
-def _check_finite(loss_N: Tensor, task: Task[Model], places: Sequence[int], step: int) -> None:
+def check_finite(loss_N: Tensor, task: Task[Model], places: Sequence[int], step: int) -> None:
+    """Refuse a loss that is no number, naming the prompts."""
     if bool(loss_N.isfinite().all()):
         return
     bad = [p for p, good in zip(places, loss_N.isfinite().tolist(), strict=True) if not good]
@@ -190,7 +191,8 @@ def _check_finite(loss_N: Tensor, task: Task[Model], places: Sequence[int], step
     )
 
 
-def _count_backward(model: Model, task: Task[Model], places: Sequence[int], cost: Cost) -> None:
+def count_backward(model: Model, task: Task[Model], places: Sequence[int], cost: Cost) -> None:
+    """What gradients of these examples cost, once."""
     for place in places:
         for tokens in task.lengths(place):
             cost.trained_tokens += tokens

@@ -1,0 +1,92 @@
+"""The examination of bandits: every number is an expectation, none an estimate."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from align_cli.bandit.examination import (
+    class_kl,
+    coverage,
+    expected_rewards,
+    regret,
+    reward_error,
+)
+from align_cli.bandit.instance import Array
+from align_cli.bandit.named import asked, asked_of_all
+from align_cli.bandit.network import BanditNetwork
+from align_cli.bandit.policy import kl, kl_to_optimum
+from align_cli.errors import ConfigError
+from align_cli.evaluation.examined import Examined
+from align_cli.model.language_model import LanguageModel
+from align_cli.rows import Prompt, Score
+
+
+def exact(
+    prompts: Sequence[Prompt],
+    policy: LanguageModel,
+    before: LanguageModel | None,
+    against: Mapping[str, LanguageModel],
+) -> Examined:
+    """A bandit's policy against the best one, computed from all probabilities; nothing is drawn.
+
+        eval/kl_optimum_nats     KL(pi* || policy), the mean over contexts by their law      [nats]
+        eval/kl_NAME_nats        KL(policy || NAME), NAME the round's reference or the initial one
+        eval/expected_reward     E_policy r                                          [reward units]
+        eval/regret              J(pi*) - J(policy), J = E r - beta KL(. || bandit's reference)
+        eval/reward_error        largest error of a difference of implicit rewards   [reward units]
+        eval/contraction_factor  that error over its value in the policy that entered the round
+        eval/density_supremum    largest pi*(y) / policy(y)
+        eval/coverage_trace      tr(V* V^-1), V the covariance of features under the policy
+        eval/max_leverage        largest phi~^T V^-1 phi~ of an arm, phi~ centred at the policy
+        eval/kl_class_nats       KL(pi* || nearest linear softmax), where the reward is not linear
+
+    beta is the bandit's. The two forms by features are left out for bandits without, and where a
+    covariance is singular in float64. Held-out prompts are the contexts.
+    """
+    bandit = asked_of_all([prompt.gold for prompt in prompts], "evaluation=exact")
+    log_policy_XK = probabilities(policy)
+    error = reward_error(bandit, log_policy_XK)
+    reward_X = expected_rewards(bandit, log_policy_XK)
+    metrics = {
+        "kl_optimum_nats": kl_to_optimum(bandit, log_policy_XK),
+        "expected_reward": float(bandit.context_X @ reward_X),
+        "regret": regret(bandit, log_policy_XK),
+        "reward_error": error,
+        **coverage(bandit, log_policy_XK),
+    }
+    for name, other in against.items():
+        metrics[f"kl_{name}_nats"] = kl(bandit, log_policy_XK, probabilities(other))
+    if before is not None and (entered := reward_error(bandit, probabilities(before))) > 0:
+        metrics["contraction_factor"] = error / entered
+    if (nearest := class_kl(bandit)) is not None:
+        metrics["kl_class_nats"] = nearest
+    contexts = [asked(prompt.gold, "evaluation=exact")[1] for prompt in prompts]
+    scores = [_score(prompt) for prompt, _ in zip(prompts, contexts, strict=True)]
+    return Examined(scores, metrics)
+
+
+def _score(prompt: Prompt) -> Score:
+    return Score(
+        prompt_id=prompt.id,
+        stratum=prompt.stratum,
+        greedy_right=None,
+        samples=0,
+        right=0,
+        unscored=0,
+        majority_right=None,
+        length_tokens=1.0,
+        truncated=0,
+    )
+
+
+def probabilities(model: LanguageModel) -> Array:
+    """[X, K] log-probs of every arm [nats]."""
+    network = model.network
+    if not isinstance(network, BanditNetwork):
+        raise ConfigError(
+            f"evaluation=exact examines policies of bandits, and this one is a "
+            f"{type(network).__name__}; choose evaluation=standard, or policy=linear_softmax"
+        )
+    with torch.no_grad():
+        out: Array = network.log_probs().cpu().numpy()
+    return out
