@@ -20,6 +20,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import CausalLMOutput
 
+from align_cli.bandit.instance import Array
 from align_cli.errors import ConfigError
 
 KIND = "align_bandit"
@@ -100,13 +101,36 @@ class BanditNetwork(PreTrainedModel):
     def forward(
         self, input_ids: Tensor, output_hidden_states: bool = False, **unread: Any
     ) -> CausalLMOutput:
-        """[B, T, K] logits of the arm that follows each token; nothing is kept between calls."""
-        if output_hidden_states:
+        """[B, T, K] logits of the arm that follows each token; nothing is kept between calls.
+
+        The one hidden state at an arm is its features in the context before it; at a context, 0.
+        """
+        logits_BTK = self.logits()[self.context_of(input_ids)]
+        states = (self._states(input_ids),) if output_hidden_states else None
+        return CausalLMOutput(logits=logits_BTK, hidden_states=states)
+
+    def _states(self, input_ids: Tensor) -> Tensor:
+        if self.config.features is None:
             raise ConfigError(
-                "a bandit's policy has no hidden states, and this loss reads those of every layer; "
-                "choose another loss, or a language model"
+                "policy=tabular has no features of arms, and this sampler or loss reads them; "
+                "choose policy=linear_softmax, or another sampler or loss"
             )
-        return CausalLMOutput(logits=self.logits()[self.context_of(input_ids)])
+        context_B1 = self.context_of(input_ids[:, :1])
+        arm_BT = input_ids.clamp(max=self.config.arms - 1)
+        states_BTD = self.arms.weight[context_B1, arm_BT]
+        return states_BTD * (input_ids < self.config.arms)[:, :, None]
+
+
+def log_probs_of(network: PreTrainedModel, who: str) -> Array:
+    """[X, K] log-probs of every arm [nats]; `who` needs a bandit's policy, for the message."""
+    if not isinstance(network, BanditNetwork):
+        raise ConfigError(
+            f"{who} is of bandits' policies, and this one is a {type(network).__name__}; choose "
+            "another, or policy=linear_softmax or tabular with a task of bandits"
+        )
+    with torch.no_grad():
+        out: Array = network.log_probs().cpu().numpy()
+    return out
 
 
 AutoConfig.register(KIND, BanditConfig, exist_ok=True)

@@ -34,7 +34,7 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "preference": frozenset(),
     "policy": frozenset({"folder", "seed", "prompts"}),
     "engine": frozenset({"draws", "prompt_ids", "keys", "model", "advance"}),
-    "sampler": frozenset({"prompts", "judged"}),
+    "sampler": frozenset({"prompts", "judged", "policy", "seed"}),
     "verifier": frozenset({"prompts", "completions", "siblings"}),
     "noise": frozenset({"label", "prompt", "completion", "seed"}),
     "pairing": frozenset({"siblings", "seed"}),

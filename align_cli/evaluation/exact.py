@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
-
 from align_cli.bandit.examination import (
     class_kl,
     coverage,
@@ -11,14 +9,15 @@ from align_cli.bandit.examination import (
     regret,
     reward_error,
 )
-from align_cli.bandit.instance import Array
-from align_cli.bandit.named import asked, asked_of_all
-from align_cli.bandit.network import BanditNetwork
+from align_cli.bandit.named import asked_of_all
+from align_cli.bandit.network import log_probs_of
 from align_cli.bandit.policy import kl, kl_to_optimum
-from align_cli.errors import ConfigError
 from align_cli.evaluation.examined import Examined
 from align_cli.model.language_model import LanguageModel
 from align_cli.rows import Prompt, Score
+
+WHO = "evaluation=exact"
+"""For messages."""
 
 
 def exact(
@@ -43,8 +42,8 @@ def exact(
     beta is the bandit's. The two forms by features are left out for bandits without, and where a
     covariance is singular in float64. Held-out prompts are the contexts.
     """
-    bandit = asked_of_all([prompt.gold for prompt in prompts], "evaluation=exact")
-    log_policy_XK = probabilities(policy)
+    bandit = asked_of_all([prompt.gold for prompt in prompts], WHO)
+    log_policy_XK = log_probs_of(policy.network, WHO)
     error = reward_error(bandit, log_policy_XK)
     reward_X = expected_rewards(bandit, log_policy_XK)
     metrics = {
@@ -55,14 +54,15 @@ def exact(
         **coverage(bandit, log_policy_XK),
     }
     for name, other in against.items():
-        metrics[f"kl_{name}_nats"] = kl(bandit, log_policy_XK, probabilities(other))
-    if before is not None and (entered := reward_error(bandit, probabilities(before))) > 0:
+        metrics[f"kl_{name}_nats"] = kl(bandit, log_policy_XK, log_probs_of(other.network, WHO))
+    if (
+        before is not None
+        and (entered := reward_error(bandit, log_probs_of(before.network, WHO))) > 0
+    ):
         metrics["contraction_factor"] = error / entered
     if (nearest := class_kl(bandit)) is not None:
         metrics["kl_class_nats"] = nearest
-    contexts = [asked(prompt.gold, "evaluation=exact")[1] for prompt in prompts]
-    scores = [_score(prompt) for prompt, _ in zip(prompts, contexts, strict=True)]
-    return Examined(scores, metrics)
+    return Examined([_score(prompt) for prompt in prompts], metrics)
 
 
 def _score(prompt: Prompt) -> Score:
@@ -77,16 +77,3 @@ def _score(prompt: Prompt) -> Score:
         length_tokens=1.0,
         truncated=0,
     )
-
-
-def probabilities(model: LanguageModel) -> Array:
-    """[X, K] log-probs of every arm [nats]."""
-    network = model.network
-    if not isinstance(network, BanditNetwork):
-        raise ConfigError(
-            f"evaluation=exact examines policies of bandits, and this one is a "
-            f"{type(network).__name__}; choose evaluation=standard, or policy=linear_softmax"
-        )
-    with torch.no_grad():
-        out: Array = network.log_probs().cpu().numpy()
-    return out

@@ -8,6 +8,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from align_cli.errors import AlignError
 from align_cli.loop.context import Loop, PolicyRef
@@ -16,6 +17,7 @@ from align_cli.loop.labelling import Judging, check_unscored, label_drawn, label
 from align_cli.loop.pool import block_of
 from align_cli.loop.verdicts import label_metrics
 from align_cli.rows import Completion, Draw, Judged, Prompt
+from align_cli.seeds import derive
 from align_cli.store.stage import Stage
 
 
@@ -61,7 +63,10 @@ def sample(
     draws_so_far: dict[tuple[str, int], Draw] = {}
     drawing = labelling = 0.0
     passes = 0
-    while draws := loop.parts["sampler"](prompts=prompts, judged=sampled.judged):
+    offer: dict[str, Any] = {"seed": derive(loop.seed, "sampler", number)}
+    if "policy" in loop.parts["sampler"].needs:
+        offer["policy"] = models.of("current")
+    while draws := loop.parts["sampler"](prompts=prompts, judged=sampled.judged, **offer):
         name = f"pass_{passes}"
         passes += 1
         _check_draws(loop, draws, draws_so_far, by_id)

@@ -58,7 +58,9 @@ def tabular(folder: Path, prompts: Sequence[Prompt]) -> None:
 
 def _config(bandit: Bandit, features: int | None) -> BanditConfig:
     contexts, arms = bandit.reward_XK.shape
-    return BanditConfig(contexts=contexts, arms=arms, features=features, dtype="float64")
+    return BanditConfig(
+        contexts=contexts, arms=arms, features=features, hidden_size=features or 1, dtype="float64"
+    )
 
 
 def save(bandit: Bandit, network: BanditNetwork, folder: Path) -> None:

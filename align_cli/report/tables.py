@@ -69,8 +69,11 @@ def unit_of(result: RunResult) -> str:
 
 def columns(result: RunResult) -> tuple[str, ...]:
     """The table's columns, by what was trained on."""
-    yields = YIELDS[unit_of(result)]
-    return ("round", *exam_of(result)[1], *yields, "draws", "tokens", "KL", "s")
+    unit, exam = unit_of(result), exam_of(result)[1]
+    if exam == EXAMS[True][1]:
+        # An answer is one token, and draws are in the count of pairs.
+        return ("round", *exam, unit, "draws", "KL", "s")
+    return ("round", *exam, *YIELDS[unit], "draws", "tokens", "KL", "s")
 
 
 def exam_of(result: RunResult) -> tuple[str, dict[str, tuple[str, str]]]:

@@ -97,8 +97,14 @@ def test_a_bandit_has_no_words(model: LanguageModel) -> None:
     talk = (Message("user", "x0"), Message("assistant", "a1"), Message("user", "x0"))
     with pytest.raises(ConfigError, match="context alone"):
         model.encode_prompt(talk)
-    with pytest.raises(ConfigError, match="no hidden states"):
-        model.network(input_ids=torch.tensor([[6]]), output_hidden_states=True)
+
+
+def test_the_hidden_state_of_an_arm_is_its_features(model: LanguageModel) -> None:
+    ids_BT = torch.tensor([[7, 2], [6, 5]])
+    out = model.network(input_ids=ids_BT, output_hidden_states=True)
+    wanted_BD = bandit_of_random().features[[1, 0], [2, 5]]
+    np.testing.assert_array_equal(out.hidden_states[-1][:, 1].numpy(), wanted_BD)
+    assert not out.hidden_states[-1][:, 0].any()
 
 
 def test_gumbel_noise_makes_pairs_bradley_terry() -> None:
@@ -191,7 +197,7 @@ def test_what_does_not_fit_is_told_with_the_figure(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"single arms.*LlamaForCausalLM"):
         exact([], [], [], model_of_words, lambda done, tokens: None)
     prompts = ask_rare("heldout", 0, 0, prompts_per_round=1, **RARE)
-    with pytest.raises(ConfigError, match="policies of bandits"):
+    with pytest.raises(ConfigError, match="bandits' policies"):
         examine(prompts, model_of_words, None, {})
 
 
@@ -204,4 +210,6 @@ def test_a_tabular_policy_needs_no_features(tmp_path: Path) -> None:
     assert "coverage_trace" not in found.metrics
     with pytest.raises(ConfigError, match="no features"):
         write_linear(tmp_path / "l", prompts, reward="linear")
+    with pytest.raises(ConfigError, match="policy=tabular has no features"):
+        model.network(input_ids=torch.tensor([[9, 2]]), output_hidden_states=True)
     assert gold_of("zipf", {"a": 1}, 0) == '{"bandit": "zipf", "settings": {"a": 1}, "context": 0}'

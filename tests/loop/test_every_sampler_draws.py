@@ -24,7 +24,10 @@ SETTINGS = {
     "directional": ["sampler.n=3"],
     "tree": ["sampler.n=8", "sampler.first=3", "sampler.breadth=3"],
 }
-SAMPLERS = [choice.name for choice in choices("sampler")]
+SAMPLERS = [
+    choice.name for choice in choices("sampler") if "pair_law" not in choice.file.read_text()
+]
+"""Those of bandits have a test of their own: tests/sampler/test_pair_law.py."""
 
 
 def sampled(outputs: Path, *words: str, reverse: bool) -> dict[tuple[str, int], Any]:
@@ -37,8 +40,8 @@ def sampled(outputs: Path, *words: str, reverse: bool) -> dict[tuple[str, int], 
     from align_cli.report.reporter import Silent
 
     with opened(compose(words_of(outputs, [*WORDS, *words])), Silent(), command="run") as loop:
-        policy = start_policy(loop)
         prompts, asked = ask_questions(loop, 0)
+        policy = start_policy(loop, prompts, asked)
         authors = dict.fromkeys(("current", "reference", "initial"), policy)
         found = sample(loop, 0, prompts[::-1] if reverse else prompts, asked, authors)
     return {
