@@ -441,3 +441,5 @@ class Score:
     greedy_score: float | None = None
     sampled_score: float | None = None
     """Mean over the judged samples. These two, in the verifier's unit, where it only grades."""
+    regularised_score: float | None = None
+    """E score - beta KL(policy || reference), where that is known exactly; else None."""

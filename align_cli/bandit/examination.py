@@ -13,6 +13,13 @@ def expected_rewards(bandit: Bandit, log_policy_XK: Array) -> Array:
     return out
 
 
+def regularised_rewards(bandit: Bandit, log_policy_XK: Array) -> Array:
+    """[X]: J = E_policy r - beta KL(policy || reference), which the best policy makes largest."""
+    leash_XK = bandit.beta * np.exp(log_policy_XK) * log_ratio(bandit, log_policy_XK)
+    out: Array = expected_rewards(bandit, log_policy_XK) - leash_XK.sum(1)
+    return out
+
+
 def regret(bandit: Bandit, log_policy_XK: Array) -> float:
     """J(pi*) - J(policy) = beta KL(policy || pi*), J = E r - beta KL(. || reference); >= 0."""
     return bandit.beta * kl(bandit, log_policy_XK, optimum(bandit))

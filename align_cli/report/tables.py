@@ -28,7 +28,7 @@ EXAMS: Mapping[bool, tuple[str, dict[str, tuple[str, str]]]] = {
         "of\nan implicit reward over that of the policy before; coverage: tr(V* V^-1)",
         {
             "KL*": (EXACT, ".2e"),
-            "reward": ("eval/expected_reward", ".4g"),
+            "reward": ("eval/sampled_score", ".4g"),
             "contracted": ("eval/contraction_factor", ".3f"),
             "coverage": ("eval/coverage_trace", ".4g"),
         },

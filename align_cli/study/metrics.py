@@ -10,7 +10,8 @@ from align_cli.evaluation.pass_at_k import pass_at_k
 from align_cli.rows import Score
 
 ITEM_METRIC = re.compile(
-    r"(greedy_accuracy|sampled_accuracy|greedy_score|sampled_score|pass_at_(\d+)|maj_at_(\d+))(/.+)?"
+    r"(greedy_accuracy|sampled_accuracy|greedy_score|sampled_score|regularised_score"
+    r"|pass_at_(\d+)|maj_at_(\d+))(/.+)?"
 )
 
 
@@ -61,6 +62,8 @@ def _share(base: str, k: str | None) -> Callable[[Score], float | None]:
         return lambda s: s.greedy_score
     if base == "sampled_score":
         return lambda s: s.sampled_score
+    if base == "regularised_score":
+        return lambda s: s.regularised_score
     return lambda s: s.majority_right
 
 
@@ -75,5 +78,7 @@ def _known(scores: Iterable[Score]) -> list[str]:
         names += ["sampled_accuracy", *(f"pass_at_{k}" for k in powers), f"maj_at_{drawn}"]
     names += ["greedy_score"] if any(row.greedy_score is not None for row in rows) else []
     names += ["sampled_score"] if any(row.sampled_score is not None for row in rows) else []
+    exact = any(row.regularised_score is not None for row in rows)
+    names += ["regularised_score"] if exact else []
     strata = sorted({row.stratum for row in rows if row.stratum})
     return names + [f"{name}/{stratum}" for name in names for stratum in strata]
