@@ -61,10 +61,10 @@ def test_the_prediction_is_the_formula_s_where_chances_are_known() -> None:
             for index in range(4):
                 key = (f"{name}{prompt}", index)
                 truth[key] = rng.random() < p
-                said[key] = rng.random() < (0.95 if truth[key] else 0.2)
+                said[key] = rng.random() < (0.6 if truth[key] else 0.2)
     found = predicted_wrong_share(said, truth, strata)
     parts = {
-        name: Difficulty(right=p, false_positive=0.2, false_negative=0.05, prompts=1)
+        name: Difficulty(right=p, false_positive=0.2, false_negative=0.4, prompts=1)
         for name, p in chances.items()
     }
     for name, part in parts.items():
