@@ -56,6 +56,8 @@ def test_a_yaml_composes_and_binds(file: Path) -> None:
 
 def _fitting(group: str, choice: str) -> list[str]:
     """A rule that supplies groups needs a loss on groups beside it, one on steps their sampler."""
+    if (group, choice) in (("verifier", "preference_model"), ("verifier", "win_rate")):
+        return ["evaluation.verifier=exact"]
     if (group, choice) == ("pairing", "sibling_steps"):
         return ["sampler=tree"]
     if group == "pairing" and choice in supplying("groups", [CONF]):
@@ -77,7 +79,8 @@ def _given(group: str, file: Path) -> list[str]:
     for key in sorted(_left_open(node)):
         function = key.endswith("_target")
         words += ["plugins=[toy_verifiers]"] if function else []
-        words.append(f"{inside}{key}={'toy_verifiers.brief' if function else 'given'}")
+        value = "[given]" if key == "paths" else "given"
+        words.append(f"{inside}{key}={'toy_verifiers.brief' if function else value}")
     return words
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from align_cli.errors import Unscored
 from align_cli.loop.context import Loop, Part
 from align_cli.loop.judging import judge, sibling_sets
+from align_cli.loop.sources import model_facts
 from align_cli.rows import Completion, Judged, Label, Prompt
 from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
@@ -32,6 +33,7 @@ class Judging:
     def facts(self) -> dict[str, object]:
         """What the labels depend on besides the completions."""
         return {
+            **model_facts(self.verifier, self.loop.versions),
             "verifier": self.verifier.made_from,
             "noise": None if self.noise is None else self.noise.made_from,
             "stream": None if self.stream is None else list(self.stream),

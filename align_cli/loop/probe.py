@@ -1,5 +1,6 @@
-"""One call of the loss on two examples: values that only a call can refuse are refused up front."""
+"""One call of what only a call can refuse: the loss on two examples, a judge on nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -43,6 +44,13 @@ def probe_loss(loss: Part) -> None:
             f"loss {loss.target} is {loss_N.tolist()} where policy and reference agree; "
             f"check its settings {dict(loss.settings)}"
         )
+
+
+def probe_judges(judges: Sequence[Part]) -> None:
+    """Ask each judge that brings a model about nothing: it is read, and examined, up front."""
+    for part in judges:
+        if "device" in part.needs:
+            part(prompts=[], completions=[], siblings=[])
 
 
 def _pairs() -> dict[str, Any]:

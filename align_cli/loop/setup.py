@@ -7,6 +7,8 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 from align_cli import __version__
 from align_cli.errors import AlignError, ConfigError
 from align_cli.loop.context import Loop, Part
-from align_cli.loop.probe import probe_loss
+from align_cli.loop.probe import probe_judges, probe_loss
 from align_cli.report.reporter import Reporter
 from align_cli.store.journal import Journal, Mirror
 from align_cli.store.run_folder import RunFolder
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from align_cli.config.build import Binding
     from align_cli.config.schema import Frozen
 
+JUDGES = ("verifier", "examiner")
+"""Components that may hold a model of their own."""
 ARITHMETIC = ("torch", "transformers")
 RECORDED = (*ARITHMETIC, "hydra-core", "datasets", "math-verify", "wandb", "numpy", "pyarrow")
 
@@ -47,9 +51,11 @@ def opened(config: "Frozen", reporter: Reporter, *, command: str) -> Iterator[Lo
     parts = {group: part_of(binding) for group, binding in config.bindings.items()}
     if "verifier" in parts:
         parts["examiner"] = part_of(config.examiner())
+    parts |= {name: placed(parts[name], device, reporter) for name in JUDGES if name in parts}
     schedule = parts["schedule"]() if "schedule" in parts else None
     if "loss" in parts:
         probe_loss(parts["loss"])
+    probe_judges([parts[name] for name in JUDGES if name in parts])
     path = Path(config.outputs) / config.run_name()
     facts: dict[str, Any] = {
         "config_text": config.as_yaml(),
@@ -137,6 +143,11 @@ def part_of(binding: "Binding") -> Part:
         loop_settings=binding.loop_settings,
         unit=binding.unit,
     )
+
+
+def placed(part: Part, device: str, reporter: Reporter) -> Part:
+    """A component that may ask where to compute, and say a line of its own."""
+    return replace(part, call=partial(part.call, device=device, say=reporter.say))
 
 
 def choose_device(wanted: str) -> str:

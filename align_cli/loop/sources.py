@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from align_cli.loop.context import Part
+
 BUNDLED = "package:"
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -19,9 +21,20 @@ def stamp(settings: Mapping[str, Any]) -> Stamp:
     """
     found: Stamp = []
     for name, value in sorted(settings.items()):
-        if isinstance(value, str) and value:
-            found += [(name, file.name, *_state(file)) for file in _files(value)]
+        for text in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(text, str) and text:
+                found += [(name, file.name, *_state(file)) for file in _files(text)]
     return found
+
+
+def model_facts(part: Part, versions: Mapping[str, str]) -> dict[str, Any]:
+    """What a component's results depend on where it reads a model: its files, the arithmetic.
+
+    Nothing for a component that brings no model.
+    """
+    if "device" not in part.needs:
+        return {}
+    return {"source": stamp(part.settings), "versions": dict(versions)}
 
 
 def _files(value: str) -> list[Path]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
-from align_cli.errors import AlignError, RowError
+from align_cli.errors import ConfigError, RowError
 from align_cli.model.flops import forward_flops
 from align_cli.model.folder import save_folder
 from align_cli.model.skew import log_odds
@@ -25,6 +25,8 @@ from align_cli.model.turns import encode_prompt, encode_response
 from align_cli.rows import Message
 from align_cli.store.cost import Cost
 
+Asked = tuple[tuple[Message, ...], str, bool]
+"""A conversation, an answer to it, and whether that ended by itself (else it was cut)."""
 BATCH_TOKENS = 16_384
 """Largest padded batch [tokens]."""
 
@@ -44,7 +46,7 @@ class RewardModel:
         """
         network, missing = _read(folder, {})
         if missing:
-            raise AlignError(
+            raise ConfigError(
                 f"{folder} is no reward model: its weights lack {', '.join(missing[:3])}, which "
                 "transformers would fill at random. A language model gets a trained head by "
                 f"`align train-rm policy=hf policy.path={folder}`"
@@ -71,7 +73,7 @@ class RewardModel:
         network, missing = _read(folder, {"num_labels": outputs, "dtype": torch.float32}, dropout)
         head = [name for name in missing if not name.startswith(f"{network.base_model_prefix}.")]
         if len(head) < len(missing):
-            raise AlignError(
+            raise ConfigError(
                 f"{folder}: its weights lack {sorted(set(missing) - set(head))[:3]} of the "
                 f"backbone {type(network).__name__}; give a whole model"
             )
@@ -96,7 +98,7 @@ class RewardModel:
         embedded: Any = self.network.get_input_embeddings()
         rows = embedded.weight.shape[0]
         if len(self.tokenizer) > rows:
-            raise AlignError(
+            raise ConfigError(
                 f"{folder}: the tokenizer has {len(self.tokenizer)} tokens and the model embeds "
                 f"{rows}; they do not belong together"
             )
@@ -132,9 +134,19 @@ class RewardModel:
         config = self.network.config
         return max((float(getattr(config, name) or 0) for name in _dropouts(config)), default=0.0)
 
-    def encode(self, messages: Sequence[Message], answer: str, *, ended: bool) -> tuple[int, ...]:
-        """Token ids of a conversation and its answer; what cannot be read raises RowError."""
-        prompt = encode_prompt(self.tokenizer, messages)
+    def encode_all(self, asked: Sequence[Asked]) -> list[tuple[int, ...] | str]:
+        """Token ids of each conversation with its answer, or why it cannot be read."""
+        # Many answers belong to one conversation, and the chat template is slow.
+        known = {messages: encode_prompt(self.tokenizer, messages) for messages, _, _ in asked}
+        found: list[tuple[int, ...] | str] = []
+        for messages, answer, ended in asked:
+            try:
+                found.append(self._joined(known[messages], answer, ended))
+            except RowError as error:
+                found.append(str(error))
+        return found
+
+    def _joined(self, prompt: tuple[int, ...], answer: str, ended: bool) -> tuple[int, ...]:
         ids = (*prompt, *encode_response(self.tokenizer, answer, ended=ended))
         if len(ids) > self.window:
             raise RowError(f"{len(ids)} tokens, more than the judge's window of {self.window}")
@@ -220,7 +232,7 @@ def _read(
             )
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
-        raise AlignError(f"{folder} cannot be read as a sequence classifier: {first}") from error
+        raise ConfigError(f"{folder} cannot be read as a sequence classifier: {first}") from error
     return network, sorted({*found["missing_keys"], *(key[0] for key in found["mismatched_keys"])})
 
 
@@ -233,7 +245,7 @@ def _set_dropout(config: Any, rate: float, folder: Path) -> None:
     """Every dropout rate that the architecture knows."""
     names = _dropouts(config)
     if rate and not names:
-        raise AlignError(f"{folder}: {config.model_type} has no dropout; set train.dropout=0")
+        raise ConfigError(f"{folder}: {config.model_type} has no dropout; set train.dropout=0")
     for name in names:
         setattr(config, name, rate)
 
@@ -242,7 +254,7 @@ def _tokenizer(folder: Path) -> Any:
     try:
         words = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise AlignError(f"{folder}: its tokenizer cannot be read: {error}") from error
+        raise ConfigError(f"{folder}: its tokenizer cannot be read: {error}") from error
     if words.eos_token_id is None:
-        raise AlignError(f"{folder}: the tokenizer names no end-of-sequence token; set eos_token")
+        raise ConfigError(f"{folder}: the tokenizer names no end-of-sequence token; set eos_token")
     return words

@@ -7,32 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from transformers import CONFIG_MAPPING, AutoTokenizer
 
 from align_cli.errors import ConfigError
+from align_cli.model.locate import INDEX, SMALL_FILES, WEIGHTS, located
 from align_cli.policy.dtype import store_as
 
 BUNDLED = "package:"
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-SMALL_FILES = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "tokenizer.model",
-    "spiece.model",
-    "chat_template.json",
-    "chat_template.jinja",
-)
-"""Configuration and tokenizer, in every form that transformers reads. Other files stay behind."""
 LINK_BYTES = 2**30
 """Local files from this size on are linked, not copied."""
 
@@ -77,34 +58,10 @@ def _find(path: str, revision: str | None) -> tuple[Path, bool]:
         names = sorted(f"{BUNDLED}{c.parent.name}" for c in here.glob("*/config.json"))
         if f"{BUNDLED}{bundled.name}" not in names or bundled.parent != here:
             raise ConfigError(f"policy.path {path}: nothing so named is bundled; there is {names}")
-        local: Path | None = bundled
-    else:
-        candidate = Path(path).expanduser()
-        local = candidate if candidate.is_dir() else None
-    if local is None:
-        return _download(path, revision), True
-    if revision is not None:
-        raise ConfigError(f"policy.revision {revision}: {path} is a folder, which has no revisions")
-    return local, False
-
-
-def _download(path: str, revision: str | None) -> Path:
-    if path.startswith((".", "/", "~")) or path.count("/") > 1:
-        raise ConfigError(f"policy.path {path}: there is no such folder")
-    try:
-        wanted = [*SMALL_FILES, INDEX, "*.safetensors"]
-        return Path(snapshot_download(path, revision=revision, allow_patterns=wanted))
-    except LocalEntryNotFoundError as error:
-        raise ConfigError(
-            f"policy.path {path}: there is no such folder, and the hub cannot be reached (no "
-            "network, or HF_HUB_OFFLINE is set) nor is the model in its cache; download it first, "
-            "or use policy=tiny"
-        ) from error
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"policy.path {path}: there is no such folder, and the hub says: {first}"
-        ) from error
+        if revision is not None:
+            raise ConfigError(f"policy.revision {revision}: {path} is bundled, without revisions")
+        return bundled, False
+    return located(path, revision, group="policy")
 
 
 def _check(source: Path, path: str) -> None:

@@ -115,18 +115,23 @@ class EncodedPair:
 
 def encoded(model: RewardModel, pairs: Sequence[Preference]) -> list[EncodedPair]:
     """Tokens of both sides of every pair; a side that the model cannot read is an error."""
-    found = []
-    for pair in pairs:
-        try:
-            chosen = model.encode(pair.messages, pair.chosen, ended=pair.chosen_ended)
-            rejected = model.encode(pair.messages, pair.rejected, ended=pair.rejected_ended)
-        except RowError as error:
+    chosen = model.encode_all([(p.messages, p.chosen, p.chosen_ended) for p in pairs])
+    rejected = model.encode_all([(p.messages, p.rejected, p.rejected_ended) for p in pairs])
+    return [_readable(*each) for each in zip(pairs, chosen, rejected, strict=True)]
+
+
+def _readable(
+    pair: Preference, chosen: tuple[int, ...] | str, rejected: tuple[int, ...] | str
+) -> EncodedPair:
+    for side in (chosen, rejected):
+        if isinstance(side, str):
             raise RowError(
-                f"{pair.source}: the reward model cannot read this pair: {error}; take a backbone "
+                f"{pair.source}: the reward model cannot read this pair: {side}; take a backbone "
                 "that can, or take the pair out"
-            ) from None
-        found.append(EncodedPair(pair, chosen, rejected))
-    return found
+            )
+    assert not isinstance(chosen, str)
+    assert not isinstance(rejected, str)
+    return EncodedPair(pair, chosen, rejected)
 
 
 def logits_of(model: RewardModel, pairs: Sequence[EncodedPair]) -> tuple[Tensor, Tensor]:

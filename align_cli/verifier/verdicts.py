@@ -36,6 +36,16 @@ def unanswered(completion: Completion, reply: Reply) -> Label | None:
     return None
 
 
+def scored(
+    completion: Completion, score: float, threshold: float | None, detail: str = ""
+) -> Label:
+    """A score, and where there is a threshold the verdict: right from there on."""
+    if threshold is None:
+        return graded(completion, score, detail)
+    right = score >= threshold
+    return judged(completion, right=right, score=score, answer=None, detail=detail)
+
+
 def graded(completion: Completion, score: float, detail: str = "") -> Label:
     """A score of an answer that is called neither right nor wrong."""
     return Label(
