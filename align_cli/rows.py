@@ -5,6 +5,7 @@ Absence is None and never a number. Text is stored once; later rows hold its key
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -167,6 +168,9 @@ class Draw:
     """What the answer begins with; the rest is sampled. None: all of it is."""
     step_end: str | None = None
     """The text that ends a step, where the steps of the answer are to be found."""
+    judge: bool = True
+    """False: drawn for the pool, which no verifier sees. The same draw asked for again with True is
+    not drawn again: the pool's completion is judged."""
 
     def __post_init__(self) -> None:
         kept = 0 if self.prefix is None else len(self.prefix.token_ids)
@@ -183,6 +187,15 @@ class Draw:
             raise RowError(f"draw {self.prompt_id}/{self.index}: a correction says of what")
         if (self.author == "recorded") != (self.given is not None):
             raise RowError(f"draw {self.prompt_id}/{self.index}: exactly the recorded are given")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a sampler may return in place of a list of draws: the draws, and how it came to them."""
+
+    draws: Sequence[Draw]
+    metrics: Mapping[str, float]
+    """Numbers of the choice, `sample/...`; they are journalled with those of the round's draws."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +258,19 @@ class Completion:
                 f"completion {self.prompt_id}/{self.index}: {len(self.token_ids)} tokens but "
                 f"{len(self.logps)} log-probs"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What a policy, or an embedding, makes of one completion: a place among the others."""
+
+    prompt_id: str
+    index: int
+    vector: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.vector or not all(map(math.isfinite, self.vector)):
+            raise RowError(f"features of {self.prompt_id}/{self.index} are not finite numbers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from scipy.linalg import qr
 
 from align_cli.bandit.instance import Array, Bandit
 from align_cli.bandit.law import PairLaw, product
@@ -35,9 +36,9 @@ def g_optimal(row_ND: Array, *, tolerance: float = 1e-3, max_steps: int = 20_000
 
         M(w) = sum_i w_i z_i z_i^T;   min over w of the largest leverage = d = rank of the rows
 
-    Fedorov's exact line steps, towards the row of most leverage or away from that of least in the
-    design, whichever is further from d; stops once the largest leverage is <= d (1 + tolerance).
-    Rows that lack rank are taken within their span.
+    From d independent rows by Fedorov's exact line steps, towards the row of most leverage or away
+    from that of least in the design, whichever is further from d; stops once the largest leverage
+    is <= d (1 + tolerance). Rows that lack rank are taken within their span.
 
     Settings:
         tolerance: of the certificate, > 0.
@@ -51,7 +52,7 @@ def g_optimal(row_ND: Array, *, tolerance: float = 1e-3, max_steps: int = 20_000
     single_ND, single_N, copies = np.unique(row_ND, axis=0, return_inverse=True, return_counts=True)
     basis_NR = in_span(single_ND)
     rank = basis_NR.shape[1]
-    weight_N = np.full(len(basis_NR), 1 / len(basis_NR))
+    weight_N = first_weights(basis_NR)
     for step in range(max_steps + 1):
         leverage_N = leverages(basis_NR, weight_N)
         most = int(leverage_N.argmax())
@@ -68,6 +69,18 @@ def g_optimal(row_ND: Array, *, tolerance: float = 1e-3, max_steps: int = 20_000
         f"{leverage_N[most]:.6g}; wanted at most {rank} (1 + {tolerance:g}). Allow more steps or a "
         "larger tolerance"
     )
+
+
+def first_weights(basis_NR: Array) -> Array:
+    """Equal weights on d independent rows, the longest first: a start of little support.
+
+    From equal weights on all rows, as many steps as there are rows go into emptying them.
+    """
+    rank = basis_NR.shape[1]
+    _, _, order_N = qr(basis_NR.T, mode="economic", pivoting=True)
+    weight_N = np.zeros(len(basis_NR))
+    weight_N[order_N[:rank]] = 1 / rank
+    return weight_N
 
 
 def moved(weight_N: Array, row: int, leverage: float, rank: int) -> Array:

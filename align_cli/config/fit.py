@@ -20,8 +20,11 @@ def check_fit(bindings: Mapping[str, Binding], folders: Sequence[Path]) -> None:
     """Refuse choices that do not fit one another, whatever each of them is by itself.
 
     A loss on groups with a rule that makes pairs and the other way round; a filter of pairs beside
-    groups; a rule on steps with a sampler that finds none; a rule with fewer draws than it needs.
+    groups; features of an embedding that is not named; a rule on steps with a sampler that finds
+    none; a rule with fewer draws than it needs.
     """
+    if "sampler" in bindings:
+        _check_embedding(bindings["sampler"])
     if "loss" not in bindings or "pairing" not in bindings:
         return
     loss, pairing = bindings["loss"], bindings["pairing"]
@@ -77,6 +80,17 @@ def _settings(file: Path) -> frozenset[str]:
         return frozenset() if target is None else frozenset(signature_of(target).settings)
     except ConfigError:
         return frozenset()
+
+
+def _check_embedding(sampler: Binding) -> None:
+    """An embedding is named where features are to be its own, and nowhere else."""
+    of, target = (sampler.loop_settings.get(k) for k in ("features_of", "embedding_target"))
+    if (of == "embedding") != (target is not None):
+        raise ConfigError(
+            f"sampler.features_of={of} with sampler.embedding_target={target}: an embedding is "
+            "named where features_of=embedding, and only there: "
+            "sampler.embedding_target=PACKAGE.MODULE.FUNCTION"
+        )
 
 
 def supplying(unit: str, folders: Sequence[Path]) -> list[str]:

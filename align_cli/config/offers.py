@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from align_cli.config.kinds import Kind
+from align_cli.config.kinds import Kind, union
 from align_cli.config.ranges import Range
 from align_cli.config.signature import Setting
 
@@ -34,7 +34,7 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "preference": frozenset(),
     "policy": frozenset({"folder", "seed", "prompts"}),
     "engine": frozenset({"draws", "prompt_ids", "keys", "model", "advance"}),
-    "sampler": frozenset({"prompts", "judged", "policy", "seed"}),
+    "sampler": frozenset({"prompts", "judged", "policy", "pool", "features", "seed"}),
     "verifier": frozenset({"prompts", "completions", "siblings", "device", "say"}),
     "noise": frozenset({"label", "prompt", "completion", "seed"}),
     "pairing": frozenset({"siblings", "seed"}),
@@ -90,7 +90,19 @@ _FRESH: Final[Mapping[str, Setting]] = {
         Kind("int", ranges=(Range(">= 1", 1.0, math.inf, True, False),), unit="tokens"),
     ),
 }
-NEED_SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {"fresh": _FRESH, "ref_fresh": _FRESH}
+_FEATURES: Final[Mapping[str, Setting]] = {
+    "features_of": Setting(
+        "features_of", Kind("Literal", choices=("mean_hidden", "last_hidden", "embedding"))
+    ),
+    "embedding_target": Setting(
+        "embedding_target", union([Kind("str"), Kind("None")]), default=None
+    ),
+}
+NEED_SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {
+    "fresh": _FRESH,
+    "ref_fresh": _FRESH,
+    "features": _FEATURES,
+}
 """The same, of a function that asks for the data named."""
 
 

@@ -60,9 +60,14 @@ def complete(loop: Loop, request: Request, title: str) -> Stage:
 
 
 def _told(draw: Draw) -> dict[str, Any]:
-    """A draw for the fingerprint; few have an answer, a prefix or steps to tell."""
+    """A draw for the fingerprint; few have an answer, a prefix or steps to tell.
+
+    Whether it is judged says nothing of how it is drawn: a pool shares the draws of best_of_n.
+    """
     seldom = ("given", "prefix", "step_end")
-    return {k: v for k, v in asdict(draw).items() if k not in seldom or v is not None}
+    facts = {k: v for k, v in asdict(draw).items() if k not in seldom or v is not None}
+    del facts["judge"]
+    return facts
 
 
 class Models:

@@ -1,22 +1,32 @@
 """Stages 2 and 3: the sampler is asked in passes; each pass is drawn, then judged.
 
+What a sampler wants drawn but not judged goes to the round's pool (2_pool); once it has chosen from
+it, the chosen are judged like any draw.
+
 A pass is made in blocks of siblings (loop/pool.py), a stage each: runs that want more or fewer
 draws of the same kind share the blocks that both want.
 """
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from align_cli.errors import AlignError
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.generation import Models, Request, complete
 from align_cli.loop.labelling import Judging, check_unscored, label_drawn, labels_of
 from align_cli.loop.pool import block_of
+from align_cli.loop.pool_of_round import (
+    Pool,
+    add_features,
+    check_chosen,
+    chosen_stage,
+    conclude_pool,
+)
 from align_cli.loop.verdicts import label_metrics
-from align_cli.rows import Completion, Draw, Judged, Prompt
+from align_cli.rows import Completion, Draw, Judged, Prompt, Wanted
 from align_cli.seeds import derive
 from align_cli.store.stage import Stage
 
@@ -49,63 +59,121 @@ def sample(
     Labels are read anew after every pass: a verifier that judges siblings together gives another
     label to an answer that has got new ones.
     """
-    by_id = {prompt.id: prompt for prompt in prompts}
     judging = Judging(
         loop=loop,
         verifier=loop.parts["verifier"],
-        prompts=by_id,
+        prompts={prompt.id: prompt for prompt in prompts},
         prompts_content=prompts_stage.record.content,
         stream=(loop.seed, "noise", number),
         title=f"round {number} label",
     )
-    models = Models(loop, policies)
-    sampled = Sampled([], {}, {}, {})
-    draws_so_far: dict[tuple[str, int], Draw] = {}
-    drawing = labelling = 0.0
-    passes = 0
-    offer: dict[str, Any] = {"seed": derive(loop.seed, "sampler", number)}
-    if "policy" in loop.parts["sampler"].needs:
-        offer["policy"] = models.of("current")
-    while draws := loop.parts["sampler"](prompts=prompts, judged=sampled.judged, **offer):
-        name = f"pass_{passes}"
-        passes += 1
-        _check_draws(loop, draws, draws_so_far, by_id)
-        draws_so_far.update({(draw.prompt_id, draw.index): draw for draw in draws})
-        began = time.perf_counter()
+    work = _Round(loop, number, judging, Models(loop, policies))
+    while draws := work.asked(prompts):
+        work.carry_out(draws)
+    _conclude(work, policies)
+    return Sampled(work.judged, work.draws, work.completions, work.labels)
+
+
+@dataclass
+class _Round:
+    """A round's draws in the making."""
+
+    loop: Loop
+    number: int
+    judging: Judging
+    models: Models
+    judged: list[Judged] = field(default_factory=list)
+    draws: dict[tuple[str, int], Draw] = field(default_factory=dict)
+    completions: dict[str, Stage] = field(default_factory=dict)
+    labels: dict[str, Stage] = field(default_factory=dict)
+    pool: Pool = field(default_factory=Pool)
+    choice: dict[str, float] = field(default_factory=dict)
+    """Numbers of how the sampler chose."""
+    passes: int = 0
+    spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """{place: seconds}"""
+
+    @property
+    def prompts(self) -> Mapping[str, Prompt]:
+        """The round's prompts by id."""
+        return self.judging.prompts
+
+    def asked(self, prompts: Sequence[Prompt]) -> Sequence[Draw]:
+        """What the sampler wants next."""
+        needs = self.loop.parts["sampler"].needs
+        policy = {"policy": self.models.of("current")} if "policy" in needs else {}
+        with self._clock("2_completions"):
+            asked = self.loop.parts["sampler"](
+                prompts=prompts,
+                judged=self.judged,
+                pool=list(self.pool.rows.values()),
+                features=self.pool.features,
+                seed=derive(self.loop.seed, "sampler", self.number),
+                **policy,
+            )
+        wanted = asked if isinstance(asked, Wanted) else Wanted(draws=asked, metrics={})
+        self.choice |= wanted.metrics
+        return wanted.draws
+
+    def carry_out(self, draws: Sequence[Draw]) -> None:
+        """One pass: fill the pool, draw the rest, judge what is to be judged."""
+        name = f"pass_{self.passes}"
+        self.passes += 1
+        _check_draws(self.loop, draws, self.draws, self.prompts)
+        chosen = [d for d in draws if d.judge and (d.prompt_id, d.index) in self.draws]
+        fresh = [d for d in draws if (d.prompt_id, d.index) not in self.draws]
+        self.draws.update({(draw.prompt_id, draw.index): draw for draw in draws})
+        self._fill(name, [draw for draw in fresh if not draw.judge])
         drawn: dict[str, Stage] = {}
+        with self._clock("2_completions"):
+            if chosen:
+                drawn[f"{name}_chosen"] = chosen_stage(self.loop, self.pool, chosen)
+            for block, wanted in _blocks(name, [draw for draw in fresh if draw.judge]).items():
+                drawn[block] = self._draw(wanted)
+        if drawn:
+            self._judge(drawn, [draw for draw in draws if draw.judge])
+            check_unscored(self.judging.verifier, self.judged, f"round {self.number}, {name}")
+
+    def _fill(self, name: str, draws: Sequence[Draw]) -> None:
+        """Draw what is not to be judged, and look at it where the sampler asks for features."""
         for block, wanted in _blocks(name, draws).items():
-            request = Request(wanted, by_id, models, (loop.seed, "draw", number))
-            drawn[block] = complete(loop, request, f"round {number} generate")
-        read = time.perf_counter()
-        labelled = label_drawn(judging, drawn, list(sampled.completions.values()))
-        drawing, labelling = drawing + read - began, labelling + time.perf_counter() - read
-        sampled.completions.update(drawn)
-        sampled.labels.update(labelled)
-        _read(sampled, draws, drawn, labelled)
-        check_unscored(judging.verifier, sampled.judged, f"round {number}, {name}")
-    _conclude(loop, number, prompts, prompts_stage, policies, sampled, drawing, labelling)
-    return Sampled(sampled.judged, draws_so_far, sampled.completions, sampled.labels)
+            with self._clock("2_pool"):
+                self.pool.add(block, self._draw(wanted))
+            if "features" in self.loop.parts["sampler"].needs:
+                with self._clock("2_features"):
+                    title = f"round {self.number} features"
+                    add_features(self.loop, self.pool, block, self.prompts, self.models, title)
 
+    def _draw(self, draws: Sequence[Draw]) -> Stage:
+        stream = (self.loop.seed, "draw", self.number)
+        request = Request(draws, self.prompts, self.models, stream)
+        return complete(self.loop, request, f"round {self.number} generate")
 
-def _read(
-    sampled: Sampled,
-    draws: Sequence[Draw],
-    drawn: Mapping[str, Stage],
-    labelled: Mapping[str, Stage],
-) -> None:
-    """Add the rows of a pass in the order of its draws, and give every row its last label."""
-    labels = labels_of(list(labelled.values()))
-    rows = {
-        (row.prompt_id, row.index): row
-        for stage in drawn.values()
-        for row in stage.read_all("completions", Completion)
-    }
-    known = [
-        replace(one, label=labels.get((one.label.prompt_id, one.label.index), one.label))
-        for one in sampled.judged
-    ]
-    keys = [(draw.prompt_id, draw.index) for draw in draws]
-    sampled.judged[:] = [*known, *(Judged(completion=rows[k], label=labels[k]) for k in keys)]
+    def _judge(self, drawn: Mapping[str, Stage], draws: Sequence[Draw]) -> None:
+        """Add the rows of a pass in the order of its draws, and give every row its last label."""
+        with self._clock("3_labels"):
+            labelled = label_drawn(self.judging, drawn, list(self.completions.values()))
+            labels = labels_of(list(labelled.values()))
+        self.completions.update(drawn)
+        self.labels.update(labelled)
+        with self._clock("2_completions"):
+            rows = {
+                (row.prompt_id, row.index): row
+                for stage in drawn.values()
+                for row in stage.read_all("completions", Completion)
+            }
+        known = [
+            replace(one, label=labels.get((one.label.prompt_id, one.label.index), one.label))
+            for one in self.judged
+        ]
+        keys = [(draw.prompt_id, draw.index) for draw in draws]
+        self.judged = [*known, *(Judged(completion=rows[k], label=labels[k]) for k in keys)]
+
+    @contextmanager
+    def _clock(self, place: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.spent[place] += time.perf_counter() - began
 
 
 def _blocks(name: str, draws: Sequence[Draw]) -> dict[str, list[Draw]]:
@@ -113,7 +181,7 @@ def _blocks(name: str, draws: Sequence[Draw]) -> dict[str, list[Draw]]:
     blocks: dict[int, list[Draw]] = defaultdict(list)
     for draw in draws:
         blocks[block_of(draw.index)].append(draw)
-    first = min(blocks)
+    first = min(blocks, default=0)
     return {
         name if start == first else f"{name}_from_{start}": blocks[start]
         for start in sorted(blocks)
@@ -129,6 +197,9 @@ def _check_draws(
     """A sampler numbers siblings densely and asks for nothing twice."""
     seen: dict[str, int] = defaultdict(int, Counter(prompt_id for prompt_id, _ in before))
     for draw in draws:
+        if draw.judge and (earlier := before.get((draw.prompt_id, draw.index))) is not None:
+            check_chosen(loop, draw, earlier)
+            continue
         if draw.prompt_id not in prompts or draw.index != seen[draw.prompt_id]:
             raise AlignError(
                 f"sampler {loop.parts['sampler'].target} asked for {draw.prompt_id}/{draw.index}; "
@@ -137,37 +208,36 @@ def _check_draws(
         seen[draw.prompt_id] += 1
 
 
-def _conclude(
-    loop: Loop,
-    number: int,
-    prompts: Sequence[Prompt],
-    prompts_stage: Stage,
-    policies: Mapping[str, PolicyRef],
-    sampled: Sampled,
-    drawing: float,
-    labelling: float,
-) -> None:
-    authors = {judged.completion.policy for judged in sampled.judged}
-    used = {name: ref.content for name, ref in policies.items() if ref.content in authors}
-    loop.conclude(
+def _conclude(work: _Round, policies: Mapping[str, PolicyRef]) -> None:
+    asked = {"prompts": work.judging.prompts_content}
+    rows = {(j.completion.prompt_id, j.completion.index): j.completion for j in work.judged}
+    unjudged = work.pool.rows.keys() - rows.keys()
+    rows = {**work.pool.rows, **rows}
+    authors = {row.policy for row in rows.values()}
+    asked |= {name: ref.content for name, ref in policies.items() if ref.content in authors}
+    numbers = completion_metrics(list(rows.values()), len(work.prompts))
+    pools = conclude_pool(work.loop, work.number, work.pool, asked, work.spent)
+    if pools:
+        numbers["sample/unjudged"] = len(unjudged)
+    work.loop.conclude(
         "2_completions",
-        sampled.completions,
-        round_number=number,
-        metrics=completion_metrics([j.completion for j in sampled.judged], len(prompts)),
-        inputs={"prompts": prompts_stage.record.content, **used},
-        seconds=drawing,
+        work.completions,
+        round_number=work.number,
+        metrics={**numbers, **work.choice},
+        inputs={**asked, **pools},
+        seconds=work.spent["2_completions"],
     )
-    drawn = {f"completions_{n}": s.record.content for n, s in sampled.completions.items()}
-    loop.conclude(
+    drawn = {f"completions_{n}": s.record.content for n, s in work.completions.items()}
+    work.loop.conclude(
         "3_labels",
-        sampled.labels,
-        round_number=number,
+        work.labels,
+        round_number=work.number,
         metrics=label_metrics(
-            [judged.label for judged in sampled.judged],
-            {prompt.id: prompt.stratum for prompt in prompts},
+            [judged.label for judged in work.judged],
+            {prompt.id: prompt.stratum for prompt in work.prompts.values()},
         ),
-        inputs={"prompts": prompts_stage.record.content, **drawn},
-        seconds=labelling,
+        inputs={"prompts": work.judging.prompts_content, **drawn},
+        seconds=work.spent["3_labels"],
     )
 
 

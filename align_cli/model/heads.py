@@ -45,6 +45,17 @@ def logits_and_states_at(
     return logits_NV, [state_BTD[wanted_BT].float() for state_BTD in out.hidden_states]
 
 
+def last_states_at(network: PreTrainedModel, ids_BT: Tensor, wanted_BT: Tensor) -> Tensor:
+    """[N, D] the last hidden states there, after the final norm; logits only if they must be."""
+    if _is_plain(network):
+        states_BTD = network.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
+    else:
+        out = network(input_ids=ids_BT, use_cache=False, output_hidden_states=True)
+        states_BTD = out.hidden_states[-1]
+    states_ND: Tensor = states_BTD[wanted_BT].float()
+    return states_ND
+
+
 def _is_plain(network: PreTrainedModel) -> bool:
     if network not in _PLAIN:
         _PLAIN[network] = _measured(network)

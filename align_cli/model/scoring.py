@@ -54,8 +54,7 @@ def _scored(
 ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
     """(places, [B, T] log-probs of their completions' tokens, where those are), batch by batch."""
     lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
-    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
-    for batch in _batches(order, lengths):
+    for batch in batches_by_length(lengths):
         logps_BT, mask_BT = token_logps(
             model.network, [prompts[place] for place in batch], [completions[p] for p in batch]
         )
@@ -69,10 +68,11 @@ def _scored(
         yield batch, logps_BT, mask_BT
 
 
-def _batches(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
-    """Runs of the order whose padded size stays within BATCH_TOKENS; longest is last in each."""
+def batches_by_length(lengths: Sequence[int]) -> list[list[int]]:
+    """All places, shortest first, in runs whose padded size stays within BATCH_TOKENS."""
     batches: list[list[int]] = []
-    for place in order:
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        # The longest comes last, and pads the others.
         if batches and (len(batches[-1]) + 1) * lengths[place] <= BATCH_TOKENS:
             batches[-1].append(place)
         else:

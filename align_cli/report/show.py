@@ -21,6 +21,8 @@ from align_cli.store.run_folder import round_name, rows_at
 
 STAGES = (
     "1_prompts",
+    "2_pool",
+    "2_features",
     "2_completions",
     "3_labels",
     "4_pairs",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from align_cli.config.schema import RunConfig
 
 HOUR_S = 3600.0
+BY_DRAWS = ("2_pool", "2_features", "2_completions", "3_labels")
+"""Places whose cost grows with the draws."""
 KNOWN_PLACES = {place for place, _, _ in KNOWN.values()}
 
 
@@ -83,6 +85,8 @@ class Oracle:
         if basis is None:
             return self._bounded(cell.config, work)
         cost = basis.at(work.round_number, work.place)
+        if cost is None and work.place == "2_pool":
+            cost = basis.at(work.round_number, "2_completions")
         if cost is None:
             return Estimate() if work.place == "4_pairs" else Estimate(None, None, None)
         factor = self._scale(cell, work, basis)
@@ -98,7 +102,7 @@ class Oracle:
             return work.share
         there = units_there(basis, work.place)
         here = work.units
-        if work.place in ("2_completions", "3_labels") and here is not None:
+        if work.place in BY_DRAWS and here is not None:
             drawn = self._draws(identity)
             size = identity.get("task.prompts_per_round")
             here = here if drawn is None or size is None else drawn * float(size) * work.share
@@ -135,7 +139,7 @@ class Oracle:
         tokens = work.units * sides * longest
         shape = self._shape(config)
         flops = None if shape is None else passes * shape.flops(tokens, longest / 2)
-        drawn = work.place in ("2_completions", "6_scores")
+        drawn = work.place in ("2_completions", "2_pool", "6_scores")
         return Estimate(tokens if drawn else 0.0, flops, None)
 
 
@@ -149,7 +153,7 @@ def units_there(run: Measured, place: str) -> float | None:
         return None if answers is None or exam is None else (answers + greedy) * float(exam)
     if size is None:
         return None
-    if place in ("2_completions", "3_labels"):
+    if place in BY_DRAWS:
         drawn = run.draws_per_prompt
         return None if drawn is None else drawn * float(size)
     if place == "5_policy":

@@ -66,6 +66,8 @@ def distinct(works: Iterable[Work]) -> dict[str, Work]:
 def draws_per_prompt(config: "RunConfig") -> float | None:
     """How many draws a prompt gets: as set, or at most for one that looks at labels."""
     settings = config.bindings["sampler"].settings
+    if "candidates" in settings:  # A pool, of which n are labelled.
+        return float(settings["candidates"])
     if "n" in settings:
         mean = settings.get("mean_draws")
         return float(settings["n"] if mean is None else mean)
@@ -109,7 +111,10 @@ class _Works:
                 writers = [author, *self._other_author(reference, policies)]
                 drawn = self.key("draw", number, prompts, self.part("engine"), writers, draws)
                 blocks.append((drawn, answers, share))
-                yield Work(number, "2_completions", drawn, self._times(answers), share)
+                yield Work(number, self._drawn_at(), drawn, self._times(answers), share)
+                if "features" in self.parts["sampler"].needs:
+                    seen = self.key("features", drawn, self.part("sampler"))
+                    yield Work(number, "2_features", seen, self._times(answers))
             labels = []
             made_of = [self.part("verifier"), self.part("noise")]
             for drawn, answers, share in self._judged(blocks):
@@ -185,6 +190,10 @@ class _Works:
         if self.parts["verifier"].unit != "siblings":
             return list(blocks)
         return [([drawn for drawn, _, _ in blocks], draws_per_prompt(self.config), 1.0)]
+
+    def _drawn_at(self) -> str:
+        """Where answers lie that are not all judged, and where those that are."""
+        return "2_pool" if "pool" in self.parts["sampler"].needs else "2_completions"
 
     def _other_author(self, reference: str, policies: list[str]) -> list[str]:
         """Whom a sampler asks besides the present policy."""

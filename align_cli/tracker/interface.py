@@ -16,6 +16,7 @@ StageKind = Literal[
     "demonstrations",
     "preferences",
     "reward_model",
+    "features",
 ]
 WEIGHTS: frozenset[StageKind] = frozenset({"policy", "reward_model"})
 """Stages that hold weights."""

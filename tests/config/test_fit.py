@@ -184,3 +184,12 @@ def test_draws_that_no_rule_could_pair_are_refused_before_they_are_made(
         assert each in done.output
     fitting = ["pairing=sibling_steps", "sampler=tree", "loss=mcts_dpo", "loss.believe=visits"]
     assert compose(fitting).bindings["pairing"].unit == "pairs"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("sampler.features_of=embedding",), ("sampler.embedding_target=toy_group_loss.squares",)],
+)
+def test_an_embedding_is_named_exactly_where_it_is_used(words: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="named where features_of=embedding, and only there"):
+        compose(["sampler=g_optimal", "plugins=[toy_group_loss]", *words])
