@@ -55,8 +55,8 @@ def test_a_yaml_composes_and_binds(file: Path) -> None:
 
 
 def _fitting(group: str, choice: str) -> list[str]:
-    """A rule that supplies groups needs a loss on groups beside it, one on steps their sampler."""
-    if (group, choice) in (("verifier", "preference_model"), ("verifier", "win_rate")):
+    """What a choice needs beside it: a loss on groups, a sampler of steps, another examiner."""
+    if group == "verifier":  # Those that judge siblings against each other examine no policy.
         return ["evaluation.verifier=exact"]
     if (group, choice) == ("pairing", "sibling_steps"):
         return ["sampler=tree"]
