@@ -1,6 +1,6 @@
 """Verifiers that are simple enough to check by hand; yamls in tests/toy_conf/verifier."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from align_cli.rows import Completion, Label, Prompt
 from align_cli.verifier.verdicts import judged
@@ -38,3 +38,17 @@ def undecided(
 ) -> list[Label]:
     """Asks for both."""
     return []
+
+
+def placed(
+    prompts: Sequence[Prompt],
+    siblings: Sequence[Sequence[Completion]],
+    device: str,
+    say: Callable[[str], None],
+) -> list[Label]:
+    """A model's: it is told where to compute, and may speak."""
+    say(f"I judge on {device}")
+    rows = [row for members in siblings for row in members]
+    return [
+        Label(prompt_id=row.prompt_id, index=row.index, score=-float(row.text[-1])) for row in rows
+    ]

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from align_cli.agreement.known_answers import Fields, Known
     from align_cli.agreement.tally import Tally
     from align_cli.config.build import Binding
+    from align_cli.config.schema import RunConfig
     from align_cli.rows import Label
 
 SHOWN = 10
 """Disagreements on the screen; --json and --out hold all."""
-OURS = ("verifier", "plugins")
+OURS = ("verifier", "plugins", "device")
 
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="A .jsonl, .json, .csv or .parquet file.")
@@ -84,12 +85,13 @@ def verify(
     from align_cli.agreement.tally import tally
     from align_cli.report.progress import reporter_for
 
-    binding = _verifier([*(words or []), *context.args])
+    config = _composed([*(words or []), *context.args])
+    binding = config.bindings["verifier"]
     fields, known = read_known(
         file, question=question, gold=gold, gold_after=gold_after, answers=answer or [],
         labels=label or [],
     )  # fmt: skip
-    part = _Unit(binding.load(), binding.unit, binding.target)
+    part = _Unit(binding, config.device)
     labels, seconds = judge_all(part, known, reporter_for(progress()))
     report = Report(file, binding, fields, known, labels, tally(known, labels), seconds)
     if out is not None:
@@ -104,15 +106,20 @@ def verify(
 class _Unit:
     """A loaded verifier with what it judges, as the loop's parts have it."""
 
-    def __init__(self, call: Any, unit: str, target: str) -> None:
-        self.call, self.unit, self.target = call, unit, target
+    def __init__(self, binding: "Binding", device: str) -> None:
+        self.call, self.unit, self.target = binding.load(), binding.unit, binding.target
+        self.offered: dict[str, Any] = {"say": progress().print}
+        if "device" in binding.needs:
+            from align_cli.loop.setup import choose_device  # torch, which other judges do without
+
+            self.offered["device"] = choose_device(device)
 
     def __call__(self, **offer: Any) -> Any:
-        return self.call(**offer)
+        return self.call(**offer, **self.offered)
 
 
-def _verifier(words: Sequence[str]) -> "Binding":
-    """The verifier that a run with these words would have."""
+def _composed(words: Sequence[str]) -> "RunConfig":
+    """The run that these words describe, of which the verifier is wanted."""
     from align_cli.config.compose import compose
 
     for word in words:
@@ -120,10 +127,10 @@ def _verifier(words: Sequence[str]) -> "Binding":
         if not word.startswith("--config-dir") and key not in OURS:
             raise ConfigError(
                 f"verify: {word!r} is no word of a verifier; wanted verifier=CHOICE, "
-                "verifier.SETTING=VALUE, plugins=[PACKAGE] or --config-dir=FOLDER"
+                "verifier.SETTING=VALUE, plugins=[PACKAGE], device=DEVICE or --config-dir=FOLDER"
             )
     # Nobody examines a policy here, so a judge of siblings is welcome.
-    return compose([*words, "evaluation.verifier=exact"]).bindings["verifier"]
+    return compose([*words, "evaluation.verifier=exact"])
 
 
 def _judge_the_judge(report: Report, least: float | None) -> None:

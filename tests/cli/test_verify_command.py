@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from align_cli.cli import app
 
 runner = CliRunner()
+TOYS = Path(__file__).parents[1] / "toy_conf"
 REGEX = ["verifier=regex", r"verifier.pattern='(a|aa)+$'", "verifier.compare=text"]
 
 
@@ -47,6 +48,15 @@ def test_json_holds_every_disagreement(file):
         "right": {"right": 1}, "wrong": {"right": 12}, "unknown": {"wrong": 1}
     }  # fmt: skip
     assert facts["false_positive_rate"] == 1.0
+
+
+def test_a_model_that_grades_siblings_is_told_its_device(file):
+    words = [f"--config-dir={TOYS}", "plugins=[toy_verifiers]", "verifier=placed", "device=cpu"]
+    done = runner.invoke(app, ["verify", file, *words])
+    assert done.exit_code == 0, done.stderr
+    assert "I judge on cpu" in done.stderr
+    assert "graded" in done.stdout
+    assert "agreement" not in done.stdout
 
 
 def test_too_little_agreement_is_a_failure(file):
