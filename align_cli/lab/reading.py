@@ -74,12 +74,8 @@ def prose(text: str) -> str:
     return " ".join(text.split())
 
 
-def judged(
-    holds: bool,
-    text: str,
-    *,
-    words: tuple[str, str] = ("holds", "does not hold"),
-    **figures: Value,
-) -> Claim:
+def judged(holds: bool, text: str, figures: Mapping[str, Value]) -> Claim:
     """A claim that the theory makes, and whether it came true."""
-    return Claim(words[0] if holds else words[1], text, "good" if holds else "bad", figures)
+    if holds:
+        return Claim("holds", text, "good", figures)
+    return Claim("does not hold", text, "bad", figures)

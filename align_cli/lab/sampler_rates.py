@@ -4,42 +4,57 @@ Source: Shi et al. 2024, arXiv:2409.19605. These are rates of exact gradients of
 what samples cost is another matter, see `coverage`. **Reconstruction** of the step.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
 import numpy as np
 
 from align_cli.bandit.instance import Array, Bandit
 from align_cli.bandit.law import PairLaw, dpo_mix_p, dpo_mix_r, uniform
 from align_cli.bandit.policy import normalised
+from align_cli.batches import PairLabels, PairLogps, PairLoss
 from align_cli.lab.descent import descend_tabular
 from align_cli.lab.exact import ExactLoss
+from align_cli.lab.experiment import Measurement
+from align_cli.loss.pairwise import pairwise
+
+LAWS: Final[Mapping[str, Callable[[Bandit, Array], PairLaw]]] = {
+    "uniform": lambda bandit, log_policy_XK: uniform(bandit),
+    "dpo_mix_r": lambda bandit, log_policy_XK: dpo_mix_r(bandit),
+    "dpo_mix_p": dpo_mix_p,
+}
 
 
-def sampler_rates(
-    loss: ExactLoss, *, beta: float, arms: int = 20, steps: int = 4, seed: int = 0
-) -> dict[str, tuple[float, ...]]:
-    """{sampler: largest error of a reward difference, at the start and after each step}.
+def trainers_dpo(beta: float) -> ExactLoss:
+    """The loss of loss=dpo, which the trainer calls."""
+
+    def loss(pairs: PairLogps, ref_pairs: PairLogps, pair_labels: PairLabels) -> PairLoss:
+        return pairwise(pairs, ref_pairs, beta=beta, labels="smoothed", label_smoothing=0.0)
+
+    return loss
+
+
+def sup_errors(
+    sampler: str, *, beta: float, arms: int, steps: int, instance_seed: int
+) -> list[Measurement]:
+    """`error` at the start and after each exact step: the largest of any reward difference.
 
     Rewards are uniform in [0, 1], the reference is uniform; a step is 1 / arms in reward units.
-
-    Settings:
-        beta: of the bandit and of the loss; it cancels.
-        arms, steps, seed: of the instance and the run.
+    beta is of the bandit and of the loss; it cancels.
     """
-    reward_1K = np.random.default_rng(seed).random((1, arms))
+    reward_1K = np.random.default_rng(instance_seed).random((1, arms))
     bandit = Bandit(np.ones(1), normalised(np.zeros((1, arms))), reward_1K, beta)
-    laws = {
-        "uniform": lambda log_policy_XK: uniform(bandit),
-        "dpo_mix_r": lambda log_policy_XK: dpo_mix_r(bandit),
-        "dpo_mix_p": lambda log_policy_XK: dpo_mix_p(bandit, log_policy_XK),
-    }
-    return {
-        name: tuple(
-            sup_error(bandit, lift_XK)
-            for lift_XK in descend_tabular(
-                bandit, law_at, loss, step_at=lambda law: unit_step(law, beta), steps=steps
-            )
-        )
-        for name, law_at in laws.items()
-    }
+    lifts = descend_tabular(
+        bandit,
+        lambda log_policy_XK: LAWS[sampler](bandit, log_policy_XK),
+        trainers_dpo(beta),
+        step_at=lambda law: unit_step(law, beta),
+        steps=steps,
+    )
+    return [
+        Measurement(quantity="error", at=step, seed=None, value=sup_error(bandit, lift_XK))
+        for step, lift_XK in enumerate(lifts)
+    ]
 
 
 def unit_step(law: PairLaw, beta: float) -> float:

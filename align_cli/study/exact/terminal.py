@@ -7,6 +7,8 @@ from rich.text import Text
 from align_cli.lab.reading import Reading, Table
 from align_cli.study.exact.numbers import shown
 
+FIRST = 28
+"""Letters of the first column that are not broken."""
 STYLES = {"good": "green", "bad": "red", "even": ""}
 
 
@@ -18,6 +20,7 @@ def print_reading(question: str, reading: Reading, console: Console) -> None:
         console.print(line, soft_wrap=True)
     console.print()
     for table in reading.tables:
+        console.print(Text(table.title, style="italic"), soft_wrap=True)
         console.print(grid(table))
         console.print()
     for paragraph in (reading.shows, reading.limits):
@@ -26,12 +29,15 @@ def print_reading(question: str, reading: Reading, console: Console) -> None:
 
 
 def grid(table: Table) -> Grid:
-    """A table; the first column is text."""
-    found = Grid(
-        title=table.title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
+    """A table; the first column says what a row is, and long headings are broken."""
+    found = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    rows = [[shown(value) for value in row] for row in table.rows]
     for place, name in enumerate(table.columns):
-        found.add_column(name, justify="right" if place else "left", no_wrap=bool(place))
-    for row in table.rows:
-        found.add_row(*(Text(shown(value)) for value in row))
+        widest = max(map(len, [*name.split(), *(row[place] for row in rows)]))
+        found.add_column(
+            Text(name), justify="right" if place else "left", vertical="bottom",
+            min_width=min(widest, FIRST if not place else widest),
+        )  # fmt: skip
+    for row in rows:
+        found.add_row(*map(Text, row))
     return found
