@@ -45,6 +45,14 @@ align show searched --prompt ID
 The second command prints each step with its visits N, mean score Q and prior p. A side of such a
 pair is the common beginning and its own step, no more; `loss=mcts_dpo` and `loss=suffix_dpo` train
 on what differs, and `loss.believe=visits` smooths a pair's label by the visits of its two steps.
+Steps that were visited alike get e = 1/2 by that formula, which holds a pair where it is. Measured
+once, on two rounds of 200 prompts (seed 0, the same draws in round 0, 150 held-out problems):
+sampled accuracy 0.563 to 0.573 with `visits`, 0.563 to 0.657 with `scores` (values of the steps).
+
+```bash
+align run -m experiment=mcts_dpo loss.believe=visits,scores schedule.rounds=2 \\
+  task.prompts_per_round=200 task.heldout_prompts=150 evaluation.samples=2
+```
 
 ## Auditing a round
 
