@@ -356,10 +356,25 @@ class Pair:
     """Both have one score, and the pairing rule was asked by name to break ties."""
     steps: Steps | None = None
     """None: the sides are whole answers."""
+    flipped: bool = False
+    """A filter has turned it round: the margin is below 0, and stands as the verifier had it."""
+    p_right: float = 1.0
+    """Chance that chosen is the better one, as a filter believes; training weighs both labels."""
+    strength_mean: float | None = None
+    """Of an ensemble's rewards of chosen minus rejected, where one was asked [score units]."""
+    strength_std: float | None = None
+    bald: float | None = None
+    """How far dropout masks disagree on the pair, where a filter asked [nats]."""
 
     def __post_init__(self) -> None:
         if self.chosen == self.rejected:
             raise RowError(f"pair of {self.prompt_id}: chosen and rejected are both {self.chosen}")
+        if not 0 <= self.p_right <= 1:
+            raise RowError(f"pair of {self.prompt_id}: p_right {self.p_right} is no probability")
+        if self.flipped:
+            if not self.margin < 0:
+                raise RowError(f"pair of {self.prompt_id}: flipped, yet of margin {self.margin}")
+            return
         if self.tied and self.margin != 0:
             raise RowError(f"pair of {self.prompt_id}: tied, yet of margin {self.margin}")
         if not self.tied and not self.margin > 0:

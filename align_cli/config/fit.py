@@ -12,6 +12,10 @@ from align_cli.config.units import unit_of
 from align_cli.errors import ConfigError
 
 STEPS = "align_cli.pairing.sibling_steps.sibling_steps"
+RELABELLING = frozenset({"flip", "soften"})
+"""What a filter may do to the label of a pair that it keeps."""
+SWAPPED = frozenset({"pairs", "ref_pairs", "start_pairs"})
+"""What the trainer can offer of a pair the other way round."""
 UNFILTERED = "none"
 """The one filter that also stands beside a pairing rule that supplies groups."""
 
@@ -35,6 +39,7 @@ def check_fit(bindings: Mapping[str, Binding], folders: Sequence[Path]) -> None:
             f"filter={kept.choice} drops pairs, but pairing={pairing.choice} supplies groups; "
             "choose filter=none, or a pairing that supplies pairs"
         )
+    _check_relabelling(kept, loss)
     if loss.unit == pairing.unit:
         return
     fitting = [f"pairing={name}" for name in supplying(loss.unit, folders)]
@@ -43,6 +48,21 @@ def check_fit(bindings: Mapping[str, Binding], folders: Sequence[Path]) -> None:
         f"pairing={pairing.choice} supplies {pairing.unit}; choices of pairing that supply "
         f"{loss.unit}: {listed(fitting)}"
     )
+
+
+def _check_relabelling(kept: Binding | None, loss: Binding) -> None:
+    """A label that is turned round or doubted needs a loss that looks at nothing but log-probs."""
+    if kept is None or "round_pairs" not in kept.needs or loss.unit != "pairs":
+        return
+    asked = {value for value in kept.settings.values() if value in RELABELLING}
+    asked |= {"soften"} if kept.settings.get("soften") is True else set()
+    strange = sorted(set(loss.needs) - SWAPPED)
+    if asked and strange:
+        raise ConfigError(
+            f"filter={kept.choice} may {listed(asked)} labels, and loss={loss.choice} asks for "
+            f"{listed(strange)}, which would still tell of the label as it was; choose a loss that "
+            f"asks for {listed(SWAPPED)} only, or let the filter keep and drop"
+        )
 
 
 def _check_draws(

@@ -38,7 +38,9 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "verifier": frozenset({"prompts", "completions", "siblings", "device", "say"}),
     "noise": frozenset({"label", "prompt", "completion", "seed"}),
     "pairing": frozenset({"siblings", "seed"}),
-    "filter": frozenset({"pairs", "siblings", "seed"}),
+    "filter": frozenset(
+        {"pairs", "siblings", "seed", "round_pairs", "answers", "prompts", "device", "say"}
+    ),
     "loss": LOSS_DATA["pairs"] | LOSS_DATA["groups"],
     "objective": frozenset({"chosen_BD", "rejected_BD", "margin_B"}),
     "schedule": frozenset(),

@@ -63,6 +63,7 @@ class PairSet:
                 chosen=pair.chosen,
                 rejected=pair.rejected,
                 margin=pair.margin,
+                p_right=pair.p_right,
                 prompt_ids=prompts[number, pair.prompt_id],
                 messages=drawn.prompts[number, pair.prompt_id].messages,
                 **_sides(drawn, number, pair),

@@ -10,6 +10,7 @@ from align_cli.gate import gate_failure
 from align_cli.loop.context import Loop, Part
 from align_cli.loop.sampling import Sampled
 from align_cli.loop.selection import ONE_OF_EACH, one_kind, predicted_wrong_share
+from align_cli.loop.sources import model_facts
 from align_cli.loop.yields import (
     Offered,
     filter_metrics,
@@ -53,6 +54,7 @@ def pair_up(loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled
     facts = {
         "pairing": loop.parts["pairing"].made_from,
         "filter": loop.parts["filter"].made_from,
+        **model_facts(loop.parts["filter"], loop.versions),
         "judged": sampled.content,
         # Gates travel on the draws, not on the completions.
         "sampler": loop.parts["sampler"].made_from,
@@ -149,6 +151,7 @@ def _rows(
     With {reason: prompts that gave nothing} and {reason: pairs that the filter dropped}.
     """
     rule = loop.parts["pairing"]
+    whole = "round_pairs" in loop.parts["filter"].needs
     rows: list[Any] = []
     none: Counter[str] = Counter()
     filtered: Counter[str] = Counter()
@@ -162,12 +165,16 @@ def _rows(
             none[found] += 1
         elif found:
             _check_rows(found, rule)
-            if rule.unit == "pairs":
+            if rule.unit == "pairs" and not whole:
                 found = _filtered(loop, found, siblings, number, filtered)
                 none["filtered"] += not found
             rows.extend(found)
         else:
             none[WHY_NONE[rule.unit](siblings, offered.silent.get(prompt.id, 0))] += 1
+    if whole and rule.unit == "pairs":
+        made = {row.prompt_id for row in rows}
+        rows = _filtered_together(loop, rows, prompts, offered, number, filtered)
+        none["filtered"] += len(made - {row.prompt_id for row in rows})
     return rows, dict(sorted((+none).items())), filtered
 
 
@@ -181,14 +188,48 @@ def _filtered(
     """The pairs of one prompt that no reason stands against; the reasons are counted."""
     part = loop.parts["filter"]
     seed = derive(loop.seed, "filter", number, pairs[0].prompt_id)
-    reasons = part(pairs=list(pairs), siblings=siblings, seed=seed)
-    if len(reasons) != len(pairs):
+    return _kept(part, pairs, part(pairs=list(pairs), siblings=siblings, seed=seed), filtered)
+
+
+def _filtered_together(
+    loop: Loop,
+    pairs: Sequence[Pair],
+    prompts: Sequence[Prompt],
+    offered: Offered,
+    number: int,
+    filtered: Counter[str],
+) -> list[Pair]:
+    """The pairs of the whole round that a filter keeps which compares them with one another."""
+    part = loop.parts["filter"]
+    answers = {
+        (one.completion.prompt_id, one.completion.index): one.completion
+        for siblings in offered.siblings.values()
+        for one in siblings
+    }
+    found = part(
+        round_pairs=list(pairs),
+        answers=answers,
+        prompts={prompt.id: prompt for prompt in prompts},
+        seed=derive(loop.seed, "filter", number),
+    )
+    return _kept(part, pairs, found, filtered)
+
+
+def _kept(
+    part: Part, pairs: Sequence[Pair], found: Sequence[Any], filtered: Counter[str]
+) -> list[Pair]:
+    """What the filter says of each pair: None keeps it, a text drops it, a pair replaces it."""
+    if len(found) != len(pairs):
         raise AlignError(
-            f"filter {part.target} gave {len(reasons)} reasons for {len(pairs)} pairs; wanted one "
+            f"filter {part.target} gave {len(found)} reasons for {len(pairs)} pairs; wanted one "
             "for each, None where the pair is kept"
         )
-    filtered.update(reason for reason in reasons if reason is not None)
-    return [pair for pair, reason in zip(pairs, reasons, strict=True) if reason is None]
+    filtered.update(each for each in found if isinstance(each, str))
+    return [
+        pair if each is None else each
+        for pair, each in zip(pairs, found, strict=True)
+        if not isinstance(each, str)
+    ]
 
 
 def _check_rows(found: Sequence[Any], rule: Part) -> None:

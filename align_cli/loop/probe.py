@@ -50,7 +50,7 @@ def probe_judges(judges: Sequence[Part]) -> None:
     """Ask each judge that brings a model about nothing: it is read, and examined, up front."""
     for part in judges:
         if "device" in part.needs:
-            part(prompts=[], completions=[], siblings=[])
+            part(prompts=[], completions=[], siblings=[], round_pairs=[], answers={}, seed=0)
 
 
 def _pairs() -> dict[str, Any]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from align_cli.config.build import Binding
     from align_cli.config.schema import Frozen
 
-JUDGES = ("verifier", "examiner")
+JUDGES = ("verifier", "examiner", "filter")
 """Components that may hold a model of their own."""
 ARITHMETIC = ("torch", "transformers")
 RECORDED = (*ARITHMETIC, "hydra-core", "datasets", "math-verify", "wandb", "numpy", "pyarrow")

@@ -60,6 +60,9 @@ def pair_metrics(
         longer = sum(one > other for one, other in (side_tokens(pair, known) for pair in pairs))
         metrics["pair/chosen_longer_share"] = longer / len(pairs)
         metrics["pair/tied"] = sum(pair.tied for pair in pairs)
+        if any(pair.strength_mean is not None or pair.bald is not None for pair in pairs):
+            metrics["pair/flipped"] = sum(pair.flipped for pair in pairs)
+            metrics["pair/softened"] = sum(pair.p_right < 1 for pair in pairs)
         metrics |= trivial_metrics(pairs, known) | step_metrics(pairs)
     return metrics
 

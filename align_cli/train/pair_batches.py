@@ -15,6 +15,7 @@ from align_cli.model.token_masks import TokenMasks
 from align_cli.rows import Message, PairReference
 from align_cli.schedule.plan import Plan
 from align_cli.store.cost import Cost
+from align_cli.train.doubt import doubted
 from align_cli.train.fresh import Fresh, fresh_logps, fresh_numbers
 from align_cli.train.numbers import Numbers, mean
 from align_cli.train.steps import Losses
@@ -44,6 +45,8 @@ class PairExample:
     rejected_ids: tuple[int, ...]
     visits: tuple[int, int] | None = None
     """Of the chosen and the rejected step, where the pair is of a search's steps."""
+    p_right: float = 1.0
+    """Chance that the label is right, as a filter believes."""
     messages: tuple[Message, ...] = ()
     """The prompt's conversation, for what is drawn while it trains."""
 
@@ -88,7 +91,9 @@ class PairTask:
     ) -> Losses:
         """The loss on everything that a loss of pairs may ask for; it takes its share."""
         offer = self._offer(model, places, cost) | self._fresh(model, places, step, cost)
-        out = self.loss(**offer)
+        beliefs = [self.examples[place].p_right for place in places]
+        right_B = torch.tensor(beliefs, device=model.device)
+        out = doubted(self.loss, offer, self.loss(**offer), right_B)
         numbers = pair_numbers(out, offer["pairs"], offer["ref_pairs"])
         more = {
             **kl_numbers(offer["token_kls"]),

@@ -106,3 +106,24 @@ def test_a_judge_that_fails_is_refused_before_anything_is_drawn(
     with pytest.raises(AlignError, match=r"fails its probe: .* of 64 probe pairs ranked right"):
         judged_run(outputs, trained.model, "evaluation.verifier=exact", "name=refused")
     assert not (outputs / "refused").exists()
+
+
+def test_votes_put_noisy_labels_right(outputs: Path, trained: Any) -> None:
+    """Three in ten verdicts are wrong; models that know better turn such pairs round."""
+    place = outputs / "twin"
+    shutil.copytree(trained.model, place)
+    noisy = (
+        "schedule.rounds=1", "sampler.n=2", "pairing=all_right_wrong", *TWO_STEPS, "noise=flip",
+        "noise.false_positive=0.3", "noise.false_negative=0.3", "task.prompts_per_round=160",
+    )  # fmt: skip
+    votes = (
+        "filter=vote_strength", f"filter.paths=[{trained.model},{place}]", "filter.wrong_share=0.5",
+        "filter.ambiguous=keep", "filter.strong=soften",
+    )  # fmt: skip
+    plain = run_small(outputs, *noisy, "name=noisy").rounds[0]["4_pairs"]
+    told = run_small(outputs, *noisy, *votes, "name=voted").rounds[0]["4_pairs"]
+    assert told["pair/count"] == plain["pair/count"] == told["pair/made"]
+    assert told["pair/flipped"] >= 3
+    assert told["pair/softened"] == round(0.1 * told["pair/count"])
+    # On balance more chosen sides are right than were.
+    assert told["pair/chosen_wrong_share"] < plain["pair/chosen_wrong_share"]
