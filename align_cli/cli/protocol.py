@@ -43,6 +43,7 @@ def protocol(config: Frozen) -> list[tuple[str, str]]:
     rest = {k: v for k, v in schedule.items() if k not in ("reference", "draw_from", "replay")}
     return [
         ("run", f"{config.run_name()} in {config.outputs}/"),
+        *(("branch", text) for text in [_branch(config)] if text),
         *((group, described(parts[group])) for group in parts if group in chosen),
         ("decoding", _decoding(parts)),
         ("ties", _ties(parts["pairing"])),
@@ -61,6 +62,14 @@ def protocol(config: Frozen) -> list[tuple[str, str]]:
         ("seed", f"{config.seed}: every draw is keyed by (seed, round, prompt, sample)"),
         ("device", f"{config.device}, threads {_shown(config.threads)}"),
     ]
+
+
+def _branch(config: Frozen) -> str:
+    branch = config.branch
+    if branch is None:
+        return ""
+    rounds = "round 0" if branch.round == 1 else f"rounds 0 to {branch.round - 1}"
+    return f"{rounds} are those of {branch.run}, by its settings, not by these"
 
 
 def described(binding: Binding) -> str:

@@ -28,12 +28,23 @@ def sweep(
         ),
     ],
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORDS]...", help="Overrides of every cell.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[WORDS]...",
+            help="Overrides of every cell; hydra.launcher.KEY=VALUE sets the launcher.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Cells, shared work, estimated cost; run nothing.")
     ] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Cells at the same time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cells at the same time: 1, or as many as the launcher takes."),
+    ] = None,
+    launcher: Annotated[
+        str | None,
+        typer.Option(help="basic (this machine), joblib, submitit_local, submitit_slurm or ray."),
+    ] = None,
     fail_fast: Annotated[
         bool,
         typer.Option("--fail-fast/--keep-going", help="Stop at the first failure, or go on."),
@@ -48,32 +59,45 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Run a study: align sweep n_versus_pace --jobs 2; run again, it does what is missing."""
+    from align_cli.config.launchers import GROUP, launcher_of, split_launcher_words
     from align_cli.study.files import find_study
     from align_cli.study.grid import is_exact, load_grid
 
+    about_launcher, overrides = split_launcher_words(words or [])
+    if launcher is not None:
+        about_launcher.append(f"{GROUP}={launcher}")
     file = find_study(study)
     if is_exact(file):
         from align_cli.cli.exact import Asked, sweep_exactly
 
+        refused = {"--retries": retries > 0, "--config-dir": config_dir is not None}
+        refused["--launcher"] = bool(about_launcher)
         asked = Asked(
-            dry_run=dry_run, jobs=jobs, fail_fast=fail_fast, name=name, as_json=as_json,
-            refused={"--retries": retries > 0, "--config-dir": config_dir is not None},
+            dry_run=dry_run, jobs=jobs or 1, fail_fast=fail_fast, name=name, as_json=as_json,
+            refused=refused,
         )  # fmt: skip
-        sweep_exactly(file, words or [], asked)
+        sweep_exactly(file, overrides, asked)
         return
+    launcher_of(about_launcher)
     if config_dir is not None and not config_dir.is_dir():
         raise ConfigError(f"--config-dir: there is no folder {config_dir}")
     folders = [config_dir.absolute()] if config_dir is not None else []
-    grid = load_grid(file, words or [], name=name, config_dirs=folders)
+    grid = load_grid(file, overrides, name=name, config_dirs=folders)
     if dry_run:
         _preview(grid, as_json=as_json)
         return
     from align_cli.study.estimate import estimator
+    from align_cli.study.launchers import at_once, open_launcher
     from align_cli.study.live import watcher_for
     from align_cli.study.sweep import Options
     from align_cli.study.sweep import sweep as carry_out
 
-    options = Options(jobs=jobs, retries=retries, fail_fast=fail_fast, target=run_cell)
+    options = Options(
+        jobs=at_once(about_launcher, jobs, len(grid.cells)),
+        retries=retries,
+        fail_fast=fail_fast,
+        launcher=open_launcher(about_launcher, run_cell, grid.folder),
+    )
     outcome = carry_out(grid, options, watcher_for(progress()), estimator(grid))
     _report(grid, outcome, as_json=as_json)
     if outcome.count("done") < len(outcome.states):
@@ -82,7 +106,7 @@ def sweep(
 
 def cell(config: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Run one cell from its frozen configuration: what `align sweep` starts, a process each."""
-    from align_cli.config.compose import reopen
+    from align_cli.config.reopened import reopen
     from align_cli.config.schema import RunConfig
     from align_cli.loop import rounds
     from align_cli.report.progress import reporter_for

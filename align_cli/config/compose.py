@@ -1,5 +1,6 @@
 """Words in, checked configurations out, composed by Hydra; nothing runs."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from align_cli.config.branching import grown, with_parent
 from align_cli.config.fit import check_fit
 from align_cli.config.folders import choice_files, conf_dir, group_names
 from align_cli.config.presets import check_presets, node_of
@@ -73,7 +75,10 @@ def vocabulary(config_name: str, folders: Sequence[Path]) -> Vocabulary:
     nodes = groups_of(root)
     extra = WHOLE.get(root)
     present = [g for g in group_names(folders) if g in nodes or g == extra]
-    return Vocabulary(SCALARS, nodes, {g: list(choice_files(g, folders)) for g in present})
+    scalars = tuple("from" if key == "branch" else key for key in SCALARS)
+    if root is not RunRoot:
+        scalars = tuple(key for key in scalars if key != "from")
+    return Vocabulary(scalars, nodes, {g: list(choice_files(g, folders)) for g in present})
 
 
 def compose(
@@ -128,12 +133,19 @@ def jobs(
         for word in dict.fromkeys(word for each in combinations for word in each):
             check_choice(word, lexicon)
         for each in combinations:
-            config = _frozen(composed, name, each, lexicon, folders)
+            branched = with_parent(each, lexicon)
+            config = _frozen(composed, name, branched.words, lexicon, folders)
+            config = grown(config, branched)
             check_fit(config.bindings, folders)
-            found.append(Job(len(found), len(combinations), tuple(each), config))
+            found.append(Job(len(found), len(combinations), _as_typed(each), config))
     check_presets((each for job in found for each in job.config.choices.items()), folders)
     _refuse_shared_folders(found)
     return found
+
+
+def _as_typed(words: Sequence[str]) -> tuple[str, ...]:
+    """Hydra knows `from` by the key that it fills in."""
+    return tuple(re.sub("^branch=", "from=", word) for word in words)
 
 
 def composed_node(group: str, choice: str, config_dirs: Sequence[Path] = ()) -> dict[str, Any]:
@@ -220,17 +232,6 @@ def freeze(
     plain = {str(key): value for key, value in values.items()}
     chosen = {str(k): str(v) for k, v in choices.items() if k in plain and v is not None}
     return kind.from_values(plain, chosen)
-
-
-def reopen(file: Path) -> Frozen:
-    """The configuration that a run folder keeps, without looking at conf/."""
-    lines = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
-    assert isinstance(lines, dict)
-    choices: dict[str, Any] = {}
-    for entry in lines.pop("defaults", []):
-        choices.update(entry if isinstance(entry, dict) else {})
-    kind = kind_of(str(key) for key in lines)
-    return kind.from_values({str(key): value for key, value in lines.items()}, choices)
 
 
 def _refuse_shared_folders(found: Sequence[Job]) -> None:

@@ -13,6 +13,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from align_cli.config.branching import grown, with_parent
 from align_cli.config.compose import Composer, at_rest, freeze, search_folders, vocabulary
 from align_cli.config.refusal import explained
 from align_cli.config.schema import RunConfig
@@ -69,6 +70,9 @@ class _Kitchen:
 
     def config(self, words: Sequence[str]) -> RunConfig:
         """The checked configuration of one cell; cells that differ in the seed share the rest."""
+        if any(key_of(word) == "from" for word in words):
+            # Which run a branch comes from depends on the seed.
+            return self._branch(words)
         rest = tuple(word for word in words if not word.startswith("seed="))
         seeds = [word for word in words if word.startswith("seed=")]
         if len(seeds) != 1:
@@ -81,6 +85,13 @@ class _Kitchen:
         with explained(self._lexicon):
             ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
         config = freeze(cfg, choices, self._lexicon, self._folders)
+        assert isinstance(config, RunConfig)
+        return config
+
+    def _branch(self, words: Sequence[str]) -> RunConfig:
+        checked_words = checked_all(words, self._lexicon)
+        branched = with_parent(checked_words, self._lexicon)
+        config = grown(self.config(branched.words), branched)
         assert isinstance(config, RunConfig)
         return config
 

@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import hydra
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from align_cli.config.compose import Job, freeze, jobs, search_folders, vocabulary
+from align_cli.config.elsewhere import Notes, notes
 from align_cli.config.folders import conf_dir
+from align_cli.config.launchers import GROUP, LOCAL, check_installed
 from align_cli.config.refusal import explained
 from align_cli.config.words import Words, checked_all, read_words
+from align_cli.errors import AlignError
 
 OURS = {
     "hydra.output_subdir": "null",
@@ -50,9 +51,10 @@ def launch(
 
     `rehearse` may refuse what only a loaded component can refuse, before the first job starts. A
     single run raises its error; in a multirun the other jobs go on, and `told` hears of each
-    failure as it happens.
+    failure: as it happens, or under a launcher with processes of its own when all have ended.
     """
     read = read_words(words)
+    check_installed(read.overrides)
     found = jobs(words, config_name)
     if read.only_shows:
         # Hydra prints its pages through `logging`, which would report a reader that stops early.
@@ -61,35 +63,84 @@ def launch(
         rehearse(found)
     shown = list(sys.argv)
     failures: list[Failure] = []
+    here = os.getpid()
 
-    def job(cfg: DictConfig) -> None:
+    def fail(job: Job, error: Exception) -> None:
+        failures.append(Failure(job, error))
+        if len(found) > 1:
+            told(failures[-1])
+
+    def carry_out(cfg: DictConfig, kept: Notes) -> None:
         sys.argv = shown
         context = HydraConfig.get()
         number = 0 if OmegaConf.is_missing(context.job, "num") else int(context.job.num)
+        caught: Exception | None = None
         try:
-            config = freeze(cfg, context.runtime.choices, lexicon, folders)
+            # What a branch takes from another run is no word that Hydra knows.
+            branch = found[number].config.branch is not None
+            config = (
+                found[number].config
+                if branch
+                else freeze(cfg, context.runtime.choices, lexicon, folders)
+            )
             task(replace(found[number], config=config))
-        except Exception as error:
-            failures.append(Failure(found[number], error))
-            if len(found) > 1:
-                told(failures[-1])
-            # Hydra prints what a job raises; only a launcher in another process needs to see it.
-            if not _in_this_process(context):
-                raise
+        except Exception as error:  # noqa: BLE001 (the other jobs go on; each failure is told)
+            caught = error
+        if os.getpid() != here:
+            kept.write(number, caught)
+        elif caught is not None:
+            fail(found[number], caught)
 
     folders = search_folders(read, ())
     lexicon = vocabulary(read.config_name or config_name, folders)
     overrides = checked_all(read.overrides, lexicon)
-    with _command_line(_argv(read, overrides)), explained(lexicon):
+    launcher = _launcher(overrides)
+    with _command_line(_argv(read, overrides)), explained(lexicon), notes(_outputs(found)) as kept:
+
+        def job(cfg: DictConfig) -> None:
+            carry_out(cfg, kept)
+
         main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
-        main(job)()
+        if launcher is None:
+            main(job)()
+        else:
+            _elsewhere(lambda: main(job)(), launcher, found, kept, fail)
     if failures and len(found) == 1:
         raise failures[0].error
     return failures
 
 
-def _in_this_process(context: HydraConf) -> bool:
-    return context.mode != RunMode.MULTIRUN or "BasicLauncher" in str(context.launcher)
+def _launcher(overrides: Sequence[str]) -> str | None:
+    """The launcher that runs jobs in processes of its own, if one is asked for."""
+    for word in overrides:
+        if word.startswith(f"{GROUP}=") and word != f"{GROUP}={LOCAL}":
+            return word.split("=", 1)[1]
+    return None
+
+
+def _outputs(found: Sequence[Job]) -> str:
+    return found[0].config.outputs if found else "outputs"
+
+
+def _elsewhere(
+    start: Callable[[], None],
+    launcher: str,
+    found: Sequence[Job],
+    kept: Notes,
+    fail: Callable[[Job, Exception], None],
+) -> None:
+    """Start, and tell of every job that failed once the launcher has returned."""
+    otherwise = f"{launcher} said nothing either"
+    try:
+        start()
+    except Exception as error:
+        # Whatever a launcher's library raises: a queue that is not there, a worker that was killed.
+        if not kept.any:
+            raise AlignError(f"{GROUP}={launcher}: {type(error).__name__}: {error}") from error
+        otherwise = f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
+    for job in found:
+        if (failure := kept.failure(job.number, otherwise)) is not None:
+            fail(job, failure)
 
 
 def _argv(read: Words, overrides: Sequence[str]) -> list[str]:

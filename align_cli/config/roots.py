@@ -16,6 +16,8 @@ class Root:
     device: str = MISSING
     threads: int | None = None
     plugins: list[str] = field(default_factory=list)
+    branch: Any = None
+    """{run, round, settings} of a run whose first rounds this one takes over."""
 
 
 @dataclass

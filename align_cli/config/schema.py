@@ -1,14 +1,13 @@
 """A composed configuration, checked and frozen: plain values, nothing of Hydra's."""
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 from omegaconf import OmegaConf
 
+from align_cli.config.branch import Branch, digest_of, read_branch
 from align_cli.config.build import Binding, bind
 from align_cli.config.named import couples_examples
 from align_cli.config.nearest import listed, meant
@@ -34,6 +33,8 @@ class Frozen:
     device: str
     threads: int | None
     plugins: tuple[str, ...]
+    branch: Branch | None
+    """Where the first rounds come from; None if this run makes all of them."""
     bindings: Mapping[str, Binding]
     choices: Mapping[str, str]
     """{group: name of the chosen yaml}; a node without choices has no entry."""
@@ -44,6 +45,9 @@ class Frozen:
         Where results are written, on which device and to whom they are reported is left out.
         """
         facts: dict[str, Any] = {"seed": self.seed}
+        if self.branch is not None:
+            # By what the other run is, not by its name: that differs from seed to seed.
+            facts["branch.from"] = f"{self.branch.settings}@{self.branch.round}"
         for group, binding in self.bindings.items():
             if group not in UNSCIENTIFIC:
                 facts[f"{group}._target_"] = binding.target
@@ -52,8 +56,7 @@ class Frozen:
 
     def digest(self) -> str:
         """Six hex digits of the identity."""
-        text = json.dumps(self.identity(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:6]
+        return digest_of(self.identity())
 
     def parts_of_name(self) -> tuple[str, ...]:
         """The choices that a derived name is made of."""
@@ -71,7 +74,9 @@ class Frozen:
         chosen = ({group: name} for group, name in self.choices.items())
         defaults = [self.schema_name, *chosen, "_self_", *self._settled()]
         values: dict[str, Any] = {"defaults": defaults}
-        values |= {key: _plain(getattr(self, key)) for key in SCALARS}
+        values |= {key: _plain(getattr(self, key)) for key in SCALARS if key != "branch"}
+        if self.branch is not None:
+            values["branch"] = asdict(self.branch)
         for group, binding in self.bindings.items():
             settings = {**binding.settings, **binding.loop_settings}
             values[group] = {"_target_": binding.target, **_plain(settings)}
@@ -91,7 +96,7 @@ class Frozen:
                     f"{key}: no such key{meant(key, (*SCALARS, *groups))}; "
                     f"the keys are {listed((*SCALARS, *groups))}"
                 )
-        if absent := [key for key in SCALARS if key not in values]:
+        if absent := [key for key in SCALARS if key not in values and key != "branch"]:
             raise ConfigError(f"{', '.join(absent)}: no value is given; wanted {absent[0]}=VALUE")
         bindings = {}
         for group in groups:
@@ -100,9 +105,10 @@ class Frozen:
                 raise ConfigError(f"{group}: got {node!r}, wanted a choice of conf/{group}/")
             choice = choices.get(group) or str(node.get("_target_", group)).rpartition(".")[2]
             bindings[group] = bind(node, group=group, choice=choice, plugins=values["plugins"])
-        scalars = {key: values[key] for key in SCALARS}
+        scalars = {key: values[key] for key in SCALARS if key != "branch"}
         made = cls(
             **{**scalars, "plugins": tuple(values["plugins"])},
+            branch=read_branch(values.get("branch")),
             bindings=bindings,
             choices={group: bindings[group].choice for group in groups if group in choices},
         )

@@ -150,6 +150,8 @@ def checked(word: str, vocabulary: Vocabulary) -> str:
     if override.is_delete():
         return word
     value = word.split("=", 1)[1]
+    if key == "from":
+        return f"branch={value}"
     if group in vocabulary.nodes and (dot or group not in vocabulary.choices):
         return f"++{key}={value}"
     return f"{key}={value}"

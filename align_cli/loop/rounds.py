@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from align_cli.loop.audit import audit
+from align_cli.loop.branch import taken_over
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.extrapolation import extrapolated
 from align_cli.loop.known import score_known
@@ -31,7 +32,11 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
         trained = [policies[0]]
         evaluate(loop, None, exam, exam_stage, policies, {})
         history: list[RoundData] = []
-        for number in range(loop.plan.rounds):
+        for each in taken_over(loop, config.branch):
+            trained.append(each.trained)
+            policies.append(each.handed_on)
+            history.append(each.data)
+        for number in range(len(history), loop.plan.rounds):
             reference = reference_of(loop, number, policies)
             authors = _authors(loop, policies, reference)
             prompts, asked = ask_questions(loop, number)

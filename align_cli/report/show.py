@@ -125,7 +125,7 @@ def prompt_facts(folder: Path, number: int, wanted: str) -> dict[str, Any]:
 
 def _step_end(folder: Path) -> str | None:
     """The text that ended a step in this run, where its sampler looked for steps."""
-    from align_cli.config.compose import reopen
+    from align_cli.config.reopened import reopen
 
     end = reopen(folder / "config.yaml").bindings["sampler"].settings.get("step_end")
     return None if end is None else str(end)

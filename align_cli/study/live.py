@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from align_cli.study.attempt import Attempt, Log
 from align_cli.study.grid import Cell
-from align_cli.study.processes import Process
 from align_cli.study.states import CellState
 from align_cli.study.watcher import Watcher
 
@@ -47,19 +47,19 @@ class Told:
         """Say how long it took, and how far the study is."""
         self.say(f"done    {cell.title} in {seconds:.1f} s [{self._counts()}]")
 
-    def failed(self, cell: Cell, cause: str, process: Process, again: bool) -> None:
+    def failed(self, cell: Cell, cause: str, log: Log, again: bool) -> None:
         """Show the log's end at once, and where the rest of it is."""
         self._line(f"FAILED  {cell.title}: {cause}", "red")
-        for line in process.tail()[:-1]:
+        for line in log.tail()[:-1]:
             self._line(f"        | {line}", "")
         more = "; it is started once more" if again else ""
-        self.say(f"        log: {process.log}{more} [{self._counts()}]")
+        self.say(f"        log: {log.file}{more} [{self._counts()}]")
 
     def say(self, line: str) -> None:
         """Print it."""
         self._line(line, "")
 
-    def look(self, running: Sequence[tuple[Cell, Process]]) -> None:
+    def look(self, running: Sequence[tuple[Cell, Attempt]]) -> None:
         """Nothing moves here."""
 
     def _line(self, line: str, style: str) -> None:
@@ -79,7 +79,7 @@ class Moving(Told):
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._looked = 0.0
 
-    def look(self, running: Sequence[tuple[Cell, Process]]) -> None:
+    def look(self, running: Sequence[tuple[Cell, Attempt]]) -> None:
         """Redraw the table now and then."""
         if not running:
             self._live.stop()
@@ -92,8 +92,8 @@ class Moving(Told):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for name in ("running", "seed", "stage", "s"):
             table.add_column(name, justify="right" if name == "s" else "left")
-        for cell, process in running:
-            seconds = f"{process.seconds:.0f}"
+        for cell, attempt in running:
+            seconds = f"{time.perf_counter() - attempt.log.began:.0f}"
             table.add_row(Text(cell.name), str(cell.seed), stage_of(cell), seconds)
         self._live.update(Group(table, Text(self._counts())), refresh=True)
 

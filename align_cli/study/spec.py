@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from align_cli.config.nearest import listed, meant
+from align_cli.config.values import word_of
 from align_cli.errors import ConfigError
 from align_cli.study.budget import Budget, read_budget
-from align_cli.study.values import word_of
 
 Cost = Literal["generated_tokens", "total_flops", "seconds"]
 KEYS = ("question", "base", "axes", "seeds", "exclude", "compare", "budget")

@@ -5,6 +5,7 @@ outputs/STUDY/
   cells.jsonl    one line a cell: choices, seed, run folder, state, error, log
   cells/         each cell's frozen configuration, which its process reads
   logs/          what each cell's process wrote
+  submitit/      job scripts and the workers' own output, where submitit launched the cells
 """
 
 import fcntl
@@ -133,7 +134,7 @@ def _state(cell: Cell, before: CellState | None) -> CellState:
 def _refuse_strangers(path: Path) -> None:
     if not path.exists():
         return
-    names = {entry.name for entry in path.iterdir()} - {".lock", "cells", "logs"}
+    names = {entry.name for entry in path.iterdir()} - {".lock", "cells", "logs", "submitit"}
     if names and STUDY not in names:
         kind = "is a run" if "config.yaml" in names else f"is no study (it holds {min(names)})"
         raise StaleRun(f"{path} {kind}; give the study another folder with --name NAME")

@@ -4,16 +4,16 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from align_cli.store.run_folder import in_use
+from align_cli.study.attempt import Attempt, Launcher, Log
 from align_cli.study.budget import Spent
 from align_cli.study.code import code_behind
 from align_cli.study.finished import finished
 from align_cli.study.grid import Cell, Grid
-from align_cli.study.processes import Process, Target, stop
 from align_cli.study.spending import spent_on
 from align_cli.study.states import CellState, StudyFolder, done
 from align_cli.study.watcher import Watcher
@@ -36,8 +36,8 @@ class Options:
     """Further attempts at a cell that failed."""
     fail_fast: bool = False
     """Stop everything at the first failure."""
-    target: Target
-    """What a cell's process does."""
+    launcher: Launcher
+    """Where cells run, and what they do there."""
 
 
 @dataclass
@@ -57,13 +57,14 @@ class Outcome:
 
 def sweep(grid: Grid, options: Options, watcher: Watcher, estimate: Estimator) -> Outcome:
     """Carry out what is missing of a study."""
-    with _terminable(), StudyFolder.opened(grid, watcher.say) as folder:
+    launcher = options.launcher
+    with _terminable(), closing(launcher), StudyFolder.opened(grid, watcher.say) as folder:
         work = _Work(grid, options, watcher, estimate, folder)
         try:
             work.go()
         finally:
             watcher.look([])
-            stop([process for _, process in work.running])
+            launcher.stop([attempt for _, attempt in work.running])
             for cell, _ in work.running:
                 folder.cells[cell.run].state = "missing"
             folder.save()
@@ -78,7 +79,7 @@ class _Work:
     estimate: Estimator
     folder: StudyFolder
     queue: deque[Cell] = field(default_factory=deque)
-    running: list[tuple[Cell, Process]] = field(default_factory=list)
+    running: list[tuple[Cell, Attempt]] = field(default_factory=list)
     executed: list[str] = field(default_factory=list)
     waited_for: set[str] = field(default_factory=set)
     left_out: list[str] = field(default_factory=list)
@@ -120,46 +121,46 @@ class _Work:
                 continue
             state = self.folder.cells[cell.run]
             state.state, state.attempts = "running", state.attempts + 1
-            log = self.folder.log_file(cell)
-            state.log = str(log.relative_to(self.folder.path))
-            file = self.folder.config_file(cell)
-            process = Process.start(self.options.target, file, log, state.attempts)
-            self.running.append((cell, process))
+            file, place = self.folder.config_file(cell), self.folder.log_file(cell)
+            state.log = str(place.relative_to(self.folder.path))
+            log = Log.begin(place, file, state.attempts)
+            self.running.append((cell, self.options.launcher.start(file, log)))
             self.executed.append(cell.run)
             self.folder.save()
             self.watcher.started(cell, state.attempts)
 
     def _collect(self) -> None:
-        """Take note of processes that have ended."""
-        for cell, process in list(self.running):
-            if process.running:
+        """Take note of cells that have ended."""
+        for cell, attempt in list(self.running):
+            if attempt.running:
                 continue
-            self.running.remove((cell, process))
+            self.running.remove((cell, attempt))
             state = self.folder.cells[cell.run]
-            if process.exit_code == 0 and finished(cell.folder):
-                state.state, state.error, state.seconds = "done", None, process.seconds
+            if attempt.exit_code == 0 and finished(cell.folder):
+                seconds = time.perf_counter() - attempt.log.began
+                state.state, state.error, state.seconds = "done", None, seconds
                 state.code = code_behind(cell.config)
-                self.watcher.ended(cell, process.seconds)
+                self.watcher.ended(cell, seconds)
             else:
-                self._failed(cell, process, state)
+                self._failed(cell, attempt, state)
             self.folder.save()
 
-    def _failed(self, cell: Cell, process: Process, state: CellState) -> None:
+    def _failed(self, cell: Cell, attempt: Attempt, state: CellState) -> None:
         if in_use(cell.folder):
             # Another process was quicker by a moment; what it makes is this cell too.
             state.state, state.attempts = "missing", state.attempts - 1
             self.queue.append(cell)
             return
-        cause = process.cause()
-        if process.exit_code == 0:
+        cause = attempt.cause()
+        if attempt.exit_code == 0:
             cause = f"ended well, but {cell.folder} is not a finished run"
-        again = state.attempts <= self.options.retries and process.exit_code != MISTAKE
+        again = state.attempts <= self.options.retries and attempt.exit_code != MISTAKE
         state.state, state.error = "failed", cause
         if again:
             self.queue.appendleft(cell)
         elif self.options.fail_fast:
             self.stopped = f"stopped at the first failure (--fail-fast): {cell.title}"
-        self.watcher.failed(cell, cause, process, again)
+        self.watcher.failed(cell, cause, attempt.log, again)
 
     def _afforded(self, cell: Cell) -> bool:
         """Whether the budget has room; beyond the whole of it nothing more starts."""

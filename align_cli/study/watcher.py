@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from align_cli.study.attempt import Attempt, Log
 from align_cli.study.grid import Cell
-from align_cli.study.processes import Process
 from align_cli.study.states import CellState
 
 
@@ -15,18 +15,18 @@ class Watcher(Protocol):
         """The sweep starts; so many cells are done already."""
 
     def started(self, cell: Cell, attempt: int) -> None:
-        """A cell's process runs."""
+        """A cell was started."""
 
     def ended(self, cell: Cell, seconds: float) -> None:
         """A cell is done."""
 
-    def failed(self, cell: Cell, cause: str, process: Process, again: bool) -> None:
-        """A cell's process failed; `again` says that it will be started once more."""
+    def failed(self, cell: Cell, cause: str, log: Log, again: bool) -> None:
+        """A cell failed; `again` says that it will be started once more."""
 
     def say(self, line: str) -> None:
         """A line worth reading by itself."""
 
-    def look(self, running: Sequence[tuple[Cell, Process]]) -> None:
+    def look(self, running: Sequence[tuple[Cell, Attempt]]) -> None:
         """Some time has passed."""
 
 
@@ -42,11 +42,11 @@ class Unwatched:
     def ended(self, cell: Cell, seconds: float) -> None:
         """Say nothing."""
 
-    def failed(self, cell: Cell, cause: str, process: Process, again: bool) -> None:
+    def failed(self, cell: Cell, cause: str, log: Log, again: bool) -> None:
         """Say nothing."""
 
     def say(self, line: str) -> None:
         """Say nothing."""
 
-    def look(self, running: Sequence[tuple[Cell, Process]]) -> None:
+    def look(self, running: Sequence[tuple[Cell, Attempt]]) -> None:
         """Say nothing."""

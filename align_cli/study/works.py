@@ -101,7 +101,12 @@ class _Works:
         yield self._scores(None, exam, policies[0], [])
         history: list[str] = []
         trained = [policies[0]]
-        for number in range(int(self.plan["rounds"])):
+        branch = self.config.branch
+        for number in range(0 if branch is None else branch.round):
+            trained.append(self.key("branch", branch and asdict(branch), number))
+            policies.append(trained[-1])
+            history.append(self.key("pairs", trained[-1]))
+        for number in range(len(history), int(self.plan["rounds"])):
             reference = self._reference(number, policies)
             prompts = self.key("prompts", self.part("task"), "train", number)
             yield Work(number, "1_prompts", prompts, self.size)

@@ -96,7 +96,7 @@ def test_each_cell_is_tracked_in_the_group_of_the_study(place: Path) -> None:
     grid = load_grid(place / "mine.yaml", ["tracker=none"])
     with StudyFolder.opened(grid, lambda line: None) as folder:
         assert "group" not in read_yaml(folder.config_file(grid.cells[0]))["tracker"]
-    from align_cli.config.compose import reopen
+    from align_cli.config.reopened import reopen
 
     reopened = reopen(folder.config_file(grid.cells[0]))
     assert reopened.run_name() == grid.cells[0].run

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from align_cli.config.compose import compose, compose_sft, expand, jobs, reopen
+from align_cli.config.compose import compose, compose_sft, expand, jobs
+from align_cli.config.reopened import reopen
 from align_cli.config.schema import RunConfig
 from align_cli.errors import ConfigError
 

@@ -8,9 +8,10 @@ from typer.testing import CliRunner
 from align_cli.cli.app import app
 from align_cli.config import catalogue
 from align_cli.config.catalogue import choices, explain
-from align_cli.config.compose import compose, jobs, reopen
+from align_cli.config.compose import compose, jobs
 from align_cli.config.fit import supplying
 from align_cli.config.presets import preset, target_of
+from align_cli.config.reopened import reopen
 from align_cli.errors import ConfigError
 
 PARTS = '''

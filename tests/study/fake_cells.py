@@ -7,6 +7,7 @@ from fake_process import fake
 
 from align_cli.config.grid import yaml_text
 from align_cli.study import processes, sweep
+from align_cli.study.attempt import Log
 from align_cli.study.budget import Spent
 from align_cli.study.grid import Cell, Grid, load_grid
 from align_cli.study.sweep import Options, Outcome
@@ -31,7 +32,8 @@ def a_study(folder: Path, axes: dict[str, object], seeds: int = 1, **more: objec
 
 def carried_out(grid: Grid, watcher: Unwatched | None = None, **options: object) -> Outcome:
     """The outcome of a sweep that nobody watches."""
-    how = Options(target=fake, **options)  # type: ignore[arg-type]
+    options.setdefault("launcher", processes.Processes(fake))
+    how = Options(**options)  # type: ignore[arg-type]
     return sweep.sweep(grid, how, watcher or Unwatched(), lambda cell, known: Spent(None, None))
 
 
@@ -50,9 +52,9 @@ class Witness(Unwatched):
         self.failures: list[tuple[str, str, list[str], bool]] = []
         self.lines: list[str] = []
 
-    def failed(self, cell: Cell, cause: str, process: processes.Process, again: bool) -> None:
-        self.failures.append((cell.title, cause, process.tail(), again))
-        assert process.log.is_file()
+    def failed(self, cell: Cell, cause: str, log: Log, again: bool) -> None:
+        self.failures.append((cell.title, cause, log.tail(), again))
+        assert log.file.is_file()
 
     def say(self, line: str) -> None:
         self.lines.append(line)

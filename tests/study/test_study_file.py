@@ -7,10 +7,10 @@ import pytest
 
 from align_cli.config.compose import compose
 from align_cli.config.grid import yaml_text
+from align_cli.config.values import word_of
 from align_cli.errors import ConfigError
 from align_cli.study.files import find_study, studies
 from align_cli.study.grid import Grid, is_exact, load_grid
-from align_cli.study.values import word_of
 
 GOOD: dict[str, Any] = {
     "question": "Does it help?",

@@ -16,7 +16,7 @@ from fake_cells import Witness, a_study, carried_out, executed, fakes
 from fake_process import fake
 
 from align_cli.errors import StaleRun
-from align_cli.study import states, sweep
+from align_cli.study import processes, states, sweep
 from align_cli.study.budget import Spent
 from align_cli.study.grid import Grid
 from align_cli.study.states import read_states
@@ -250,7 +250,10 @@ def test_a_budget_stops_a_study_before_it_overspends(
     monkeypatch.setattr(sweep, "spent_on", ledger)
     witness = Witness()
     outcome = sweep.sweep(
-        grid, Options(target=fake), witness, lambda cell, known: Spent(100.0, 0.1)
+        grid,
+        Options(launcher=processes.Processes(fake)),
+        witness,
+        lambda cell, known: Spent(100.0, 0.1),
     )
     assert outcome.count("done") == done
     told = any("budget" in line for line in witness.lines)
