@@ -57,7 +57,8 @@ class RayLauncher(Launcher):
         """Hand in every job, and wait."""
         import ray
 
-        assert self.context is not None and self.config is not None
+        assert self.context is not None
+        assert self.config is not None
         assert isinstance(self.settings, dict)
         if not ray.is_initialized():
             ray.init(**self.settings["init"])

@@ -94,6 +94,11 @@ def joblib_workers(target: Target, settings: Mapping[str, Any], folder: Path) ->
 
     count = int(settings["n_jobs"])
     pool = ProcessPoolExecutor(max_workers=count if count > 0 else cpu_count() + 1 + count)
+    futures: list[Any] = []
+
+    def submit(command: list[str], place: str) -> Handle:
+        futures.append(pool.submit(run_command, command, place))
+        return Future(futures[-1])
 
     @dataclass
     class Future:
@@ -111,8 +116,8 @@ def joblib_workers(target: Target, settings: Mapping[str, Any], folder: Path) ->
 
     return Workers(
         target,
-        lambda command, place: Future(pool.submit(run_command, command, place)),
-        lambda: pool.shutdown(kill_workers=True),
+        submit,
+        lambda: pool.shutdown(kill_workers=any(not each.done() for each in futures)),
     )
 
 
