@@ -8,6 +8,7 @@ from typing import Any, Literal
 from align_cli.errors import NothingToTrain
 from align_cli.loop.context import Loop, PolicyRef
 from align_cli.loop.example_sets import TrainingSet
+from align_cli.loop.known_places import KNOWN
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.scoring import score_sequences, score_tokens
 from align_cli.rows import GroupReference, MismatchReference, PairReference, PairTokenReference
@@ -167,11 +168,11 @@ def _pair_tokens(
     ]  # fmt: skip
 
 
-TABLES: Mapping[str, Table] = {
-    "ref_pairs": Table("4_reference", "reference", PairReference, _pairs),
-    "ref_tokens": Table("4_reference_tokens", "reference", PairTokenReference, _pair_tokens),
-    "start_pairs": Table("4_start", "start", PairReference, _pairs),
-    "ref_groups": Table("4_reference", "reference", GroupReference, _groups),
-    "mismatch_logratio_G": Table("4_mismatch", "reference", MismatchReference, _mismatches),
+ROWS: Mapping[str, tuple[type, Callable[[LanguageModel, Sequence[Any], Cost], list[Any]]]] = {
+    "PairReference": (PairReference, _pairs),
+    "PairTokenReference": (PairTokenReference, _pair_tokens),
+    "GroupReference": (GroupReference, _groups),
+    "MismatchReference": (MismatchReference, _mismatches),
 }
+TABLES = {need: Table(place, under, *ROWS[rows]) for need, (place, under, rows) in KNOWN.items()}
 """What can be known of the examples, in the order in which it is computed."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from align_cli.loop.known_places import KNOWN
 from align_cli.study.budget import Spent
 from align_cli.study.grid import Cell, Grid
 from align_cli.study.measured import Measured, measured_runs
 from align_cli.study.shape import Shape, shape_of
-from align_cli.study.works import KNOWN, Work, distinct, works_of
+from align_cli.study.works import Work, distinct, works_of
 
 if TYPE_CHECKING:
     from align_cli.config.schema import RunConfig

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-
+from align_cli.config.grid import read_yaml
 from align_cli.config.nearest import listed, meant
 from align_cli.errors import AlignError, ConfigError
 from align_cli.study.cells import Cell, briefs, cell_of, grouped
 from align_cli.study.comparison import Wanted
 from align_cli.study.evidence import RunEvidence, read_run
+from align_cli.study.naming import name_of
 from align_cli.study.tuning import Tuning
 
 CELLS, STUDY = "cells.jsonl", "study.yaml"
@@ -103,7 +103,7 @@ def _done(line: Mapping[str, Any]) -> bool:
 
 def _study(folder: Path, baseline: str | None) -> Wanted:
     """A study's cells, under the names and the comparison that its file gives."""
-    plan = yaml.safe_load((folder / STUDY).read_text(encoding="utf-8")) or {}
+    plan = read_yaml(folder / STUDY)
     comparison: Mapping[str, Any] = plan.get("compare") or {}
     cells, notes = _cells(folder)
     tune = tuple(comparison.get("tune") or ())
@@ -131,7 +131,7 @@ def _study(folder: Path, baseline: str | None) -> Wanted:
 def _cells(folder: Path) -> tuple[list[Cell], list[str]]:
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in _lines(folder):
-        groups[_name(line["choices"])].append(line)
+        groups[name_of(line["choices"])].append(line)
     cells, notes = [], []
     for name, lines in groups.items():
         runs = [read_run(folder.parent / line["run"]) for line in lines if _done(line)]
@@ -139,10 +139,6 @@ def _cells(folder: Path) -> tuple[list[Cell], list[str]]:
         cells.append(cell_of(name, finished, lines[0]["choices"]))
         notes += _missing(name, lines, runs)
     return cells, notes
-
-
-def _name(choices: Mapping[str, str]) -> str:
-    return " ".join(f"{axis}={value}" for axis, value in choices.items())
 
 
 def _missing(

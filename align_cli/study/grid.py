@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from align_cli.config.grid import compose_each, key_of, keys, read_yaml
 from align_cli.errors import ConfigError
+from align_cli.study.naming import name_of
 from align_cli.study.spec import Study, read_study
 
 if TYPE_CHECKING:
@@ -68,11 +69,6 @@ class Grid:
     def folder(self) -> Path:
         """The study's own folder."""
         return self.outputs / self.study.name
-
-
-def name_of(choices: Mapping[str, str]) -> str:
-    """How a point of the grid is named: `draws=bo4,noise=clean`."""
-    return ",".join(f"{axis}={label}" for axis, label in choices.items())
 
 
 def is_exact(file: Path) -> bool:

@@ -11,7 +11,8 @@ from rich.text import Text
 from align_cli.study.detectable import FORMULA, detectable_effect
 from align_cli.study.estimate import HOUR_S, Estimate, Oracle
 from align_cli.study.finished import finished
-from align_cli.study.grid import Cell, Grid, name_of
+from align_cli.study.grid import Cell, Grid
+from align_cli.study.naming import name_of
 from align_cli.study.spending import spent_on
 from align_cli.study.works import works_of
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from align_cli.loop.known_places import KNOWN
 from align_cli.loop.pool import bounds
 from align_cli.schedule.across_rounds import trained_from
 from align_cli.schedule.plan import NOT_TRAINING
@@ -23,14 +24,6 @@ ONE_PASS = tuple(
     for name in ("best_of_n", "mixed", "contrast_modes", "directional")
 )
 """Samplers that look at no label, so that their draws do not depend on verifier and noise."""
-KNOWN = {
-    "ref_pairs": ("4_reference", "reference", "PairReference"),
-    "ref_tokens": ("4_reference_tokens", "reference", "PairTokenReference"),
-    "start_pairs": ("4_start", "start", "PairReference"),
-    "ref_groups": ("4_reference", "reference", "GroupReference"),
-    "mismatch_logratio_G": ("4_mismatch", "reference", "MismatchReference"),
-}
-"""{parameter of a loss: place, whose log-probs, rows} of what is computed once before training."""
 IN_THE_ROWS = {"pairs", "pair_labels", "tokens", "groups", "group_labels"}
 """Parameters of a loss that need no other policy."""
 

@@ -118,17 +118,6 @@ def test_schedules_across_rounds_decide_what_is_trained() -> None:
     assert "1/5_policy" not in shared(plain, anew)
 
 
-def test_what_is_known_before_training_is_what_the_loop_computes() -> None:
-    from align_cli.loop.known import TABLES
-    from align_cli.loop.policies import NOT_TRAINING
-    from align_cli.study import works as foreseen
-
-    assert {
-        need: (table.place, table.under, table.row_type.__name__) for need, table in TABLES.items()
-    } == foreseen.KNOWN
-    assert foreseen.NOT_TRAINING == NOT_TRAINING
-
-
 @pytest.mark.parametrize(
     ("words", "most"),
     [

@@ -33,14 +33,14 @@ def grid(tmp_path: Path, words: tuple[str, ...] = (), **changed: Any) -> Grid:
 def test_a_grid_is_every_point_at_every_seed(tmp_path: Path) -> None:
     found = grid(tmp_path)
     assert [cell.title for cell in found.cells] == [
-        "draws=bo4,loss.beta=0.1 seed=0",
-        "draws=bo4,loss.beta=0.1 seed=7",
-        "draws=bo4,loss.beta=0.5 seed=0",
-        "draws=bo4,loss.beta=0.5 seed=7",
-        "draws=pace,loss.beta=0.1 seed=0",
-        "draws=pace,loss.beta=0.1 seed=7",
-        "draws=pace,loss.beta=0.5 seed=0",
-        "draws=pace,loss.beta=0.5 seed=7",
+        "draws=bo4 loss.beta=0.1 seed=0",
+        "draws=bo4 loss.beta=0.1 seed=7",
+        "draws=bo4 loss.beta=0.5 seed=0",
+        "draws=bo4 loss.beta=0.5 seed=7",
+        "draws=pace loss.beta=0.1 seed=0",
+        "draws=pace loss.beta=0.1 seed=7",
+        "draws=pace loss.beta=0.5 seed=0",
+        "draws=pace loss.beta=0.5 seed=7",
     ]
     alone = compose(["schedule.rounds=2", "sampler=pace", "loss.beta=0.5", "seed=7"])
     assert found.cells[-1].run == alone.run_name()
@@ -51,7 +51,7 @@ def test_a_grid_is_every_point_at_every_seed(tmp_path: Path) -> None:
 def test_exclude_takes_cells_out(tmp_path: Path) -> None:
     found = grid(tmp_path, exclude=[{"draws": "pace", "loss.beta": [0.1]}], seeds=1)
     assert [cell.name for cell in found.cells] == [
-        "draws=bo4,loss.beta=0.1", "draws=bo4,loss.beta=0.5", "draws=pace,loss.beta=0.5"
+        "draws=bo4 loss.beta=0.1", "draws=bo4 loss.beta=0.5", "draws=pace loss.beta=0.5"
     ]  # fmt: skip
 
 
