@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from small_runs import SMALL, contents
+from test_launchers import needs
 
-from align_cli.config.grid import yaml_text
+from align_cli.config.grid import read_yaml, yaml_text
 from align_cli.study.grid import load_grid
 from align_cli.study.works import works_of
 
@@ -81,3 +82,52 @@ def test_a_cell_is_what_the_same_words_make_alone(place: Path, tmp_path: Path) -
     mine, theirs = contents(tmp_path / "outputs"), contents(place / "outputs")
     assert mine
     assert {name: theirs.get(name) for name in mine} == mine
+
+
+def stored(outputs: Path, cells: set[str]) -> dict[str, str]:
+    """{place of a run: the stored stage behind it} of some runs; names are fingerprints."""
+    links = [link for run in cells for link in (outputs / run).rglob("*") if link.is_symlink()]
+    return {str(link.relative_to(outputs)): link.resolve().name for link in links}
+
+
+@pytest.mark.parametrize(
+    ("launcher", "words"),
+    [
+        ("submitit_local", ("sweep", "small.yaml", "--launcher", "submitit_local", "--json")),
+        ("joblib", ("run", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "--json")),
+        ("ray", ("sweep", "small.yaml", "--launcher", "ray", "--json")),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_every_launcher_makes_the_same_store(
+    place: Path, tmp_path: Path, launcher: str, words: tuple[str, ...]
+) -> None:
+    needs(launcher)
+    values = {**read_yaml(place / "small.yaml"), "seeds": [0]}
+    (tmp_path / "small.yaml").write_text(yaml_text(values))
+    grid = load_grid(tmp_path / "small.yaml")
+    if words[0] == "run":
+        words = (*words, *values["base"], "loss.beta=0.1,0.5", "seed=0")
+    done = align(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    cells = {cell.run for cell in grid.cells}
+    mine, theirs = tmp_path / "outputs", place / "outputs"
+    assert stored(mine, cells) == stored(theirs, cells)
+    assert len(stored(mine, cells)) > 20
+    made, there = contents(mine), contents(theirs)
+    assert made
+    assert {name: there.get(name) for name in made} == made
+
+
+def test_a_job_that_fails_elsewhere_is_told_and_the_others_go_on(place: Path) -> None:
+    """Under a launcher with processes of its own; the failure reaches the command that launched."""
+    needs("joblib")
+    base = read_yaml(place / "small.yaml")["base"]
+    done = align(
+        place, "run", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *base,
+        "name=small,fresh",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "small is no run" in done.stderr or "exists and is no run" in done.stderr
+    assert "1 of 2 jobs failed" in done.stderr
+    assert (place / "outputs" / "fresh" / "metrics.jsonl").is_file()
