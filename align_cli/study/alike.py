@@ -108,6 +108,34 @@ def check_alike(runs: Sequence[RunEvidence], *, allowed: Collection[str]) -> lis
     return list(let_pass.values())
 
 
+def mixed_makers(runs: Sequence[RunEvidence]) -> list[str]:
+    """Whether runs were made by different versions or on different devices, in words."""
+    notes = []
+    for name, made in sorted(_makers(runs).items()):
+        if len(set(made.values())) > 1:
+            groups: dict[str, list[str]] = {}
+            for run, value in made.items():
+                groups.setdefault(value, []).append(run)
+            said = "; ".join(
+                f"{value}: {len(names)} runs ({names[0]}{', ...' if len(names) > 1 else ''})"
+                for value, names in groups.items()
+            )
+            notes.append(f"runs were made by different {name}: {said}")
+    return notes
+
+
+def _makers(runs: Sequence[RunEvidence]) -> dict[str, dict[str, str]]:
+    """{what made them: {run: which}}; what a run did not record is unknown."""
+    found: dict[str, dict[str, str]] = {}
+    for run in runs:
+        versions = run.environment.get("versions", {})
+        facts = {name: versions.get(name) for name in ("torch", "transformers")}
+        facts |= {name: run.environment.get(name) for name in ("align", "device")}
+        for name, value in facts.items():
+            found.setdefault(name, {})[run.name] = "unknown" if value is None else str(value)
+    return found
+
+
 def check_finished(run: RunEvidence, *, allowed: Collection[str]) -> str | None:
     """Refuse a run without scores of a trained policy, or that did not come to its end."""
     trained = [point for point in run.points if point.round is not None]

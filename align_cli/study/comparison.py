@@ -8,7 +8,7 @@ import numpy as np
 
 from align_cli.config.nearest import listed, meant
 from align_cli.errors import ConfigError
-from align_cli.study.alike import check_alike, check_finished
+from align_cli.study.alike import check_alike, check_finished, mixed_makers
 from align_cli.study.cells import Cell
 from align_cli.study.curves import asked, curve_of, known_items, values_of
 from align_cli.study.evidence import COSTS
@@ -84,6 +84,7 @@ def compare(wanted: Wanted) -> Comparison:
     unfinished = [check_finished(run, allowed=wanted.allowed) for run in runs]
     notes = [*wanted.notes, *(note for note in unfinished if note is not None)]
     notes += check_alike(runs, allowed=wanted.allowed)
+    notes += mixed_makers(runs)
     metric = metric_named(wanted.metric, [s for run in runs for s in run.last.scores.values()])
     items = known_items(runs, metric, all_points=True)
     dropped = len(asked(runs, metric)) - len(items)

@@ -120,7 +120,7 @@ def test_all_cells_that_do_not_compose_are_listed_together(tmp_path: Path) -> No
     said = str(caught.value)
     assert "10 of 12 cells do not compose; nothing was started" in said
     assert "did you mean 'pace'" in said
-    assert "loss.beta=-1.0,sampler=pace" in said
+    assert "loss.beta=-1.0 sampler=pace" in said
     assert "loss.beta: got 0.0" in said
 
 

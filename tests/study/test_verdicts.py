@@ -291,6 +291,20 @@ def test_other_reference_answers_are_refused():
         compare(asked([a.of_seeds([0]), Cell("a=y", (other,))]))
 
 
+def test_runs_of_different_versions_are_compared_and_it_is_said():
+    from dataclasses import replace
+
+    [a] = study({"a=x": (1.0, 1)}, seeds=(0, 1))
+    last = run("u", 1, a.runs[1].points)
+    other = replace(last, environment={**last.environment, "versions": {"torch": "9"}})
+    notes = compare(asked([a.of_seeds([0]), Cell("a=y", (other,))])).notes
+    [note] = [note for note in notes if "made by different" in note]
+    assert note.startswith("runs were made by different torch: 2: 1 runs")
+    assert "9: 1 runs (u)" in note
+    same = compare(asked([a.of_seeds([0]), Cell("a=y", (last,))])).notes
+    assert not [note for note in same if "made by different" in note]
+
+
 def test_a_setting_that_changes_no_score_is_no_difference():
     [a] = study({"a=x": (1.0, 1)}, seeds=(0, 1))
     other = run("u", 1, a.runs[1].points, identity={"verifier.max_unscored": 0.5})
