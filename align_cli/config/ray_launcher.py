@@ -20,6 +20,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 
+NAME = "hydra_plugins.align_ray.RayLauncher"
+"""Hydra takes plugins of a package of that name alone, and looks them up by it."""
+
+
 @dataclass
 class RaySettings:
     """Keyword arguments of ray.init and ray.remote."""
@@ -32,7 +36,7 @@ class RaySettings:
 class RayNode:
     """The node hydra.launcher."""
 
-    _target_: str = "align_cli.config.ray_launcher.RayLauncher"
+    _target_: str = NAME
     ray: RaySettings = field(default_factory=RaySettings)
 
 
@@ -92,5 +96,5 @@ def _run(folder: str, context: HydraContext, task: Any, config: DictConfig, stat
 
 def register() -> None:
     """Make the launcher known to Hydra."""
-    Plugins.instance().register(RayLauncher)
+    Plugins.instance().class_name_to_class[NAME] = RayLauncher
     ConfigStore.instance().store(group="hydra/launcher", name="ray", node=RayNode, provider="align")
