@@ -19,7 +19,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-
 NAME = "hydra_plugins.align_ray.RayLauncher"
 """Hydra takes plugins of a package of that name alone, and looks them up by it."""
 
