@@ -1,12 +1,14 @@
-"""The pages docs/samplers.md and docs/experiments.md, made from conf/.
+"""The pages docs/samplers.md, docs/verifiers.md and docs/experiments.md, made from conf/.
 
 python -m align_cli.cli.document samplers > docs/samplers.md
+python -m align_cli.cli.document verifiers > docs/verifiers.md
 python -m align_cli.cli.document experiments > docs/experiments.md
 """
 
 import sys
 from collections.abc import Iterable, Sequence
 
+from align_cli.cli import verifier_page
 from align_cli.cli.stated import stated_text
 from align_cli.config.catalogue import Choice, choices, explain
 from align_cli.config.compose import compose
@@ -96,6 +98,11 @@ def samplers() -> str:
     return "".join(parts).rstrip() + "\n"
 
 
+def verifiers() -> str:
+    """docs/verifiers.md."""
+    return verifier_page.BEFORE + _table("verifier") + verifier_page.AFTER
+
+
 def _table(group: str) -> str:
     rows = [
         (f"`{choice.name}`", choice.summary, _settings(choice), choice.source)
@@ -106,7 +113,7 @@ def _table(group: str) -> str:
 
 def _settings(choice: Choice) -> str:
     """The settings that are the choice's own, with their values."""
-    common = ("temperature", "top_p", "top_k", "max_new_tokens")
+    common = ("temperature", "top_p", "top_k", "max_new_tokens", "max_unscored")
     rows = [row for row in explain(choice.group, choice.name).settings if row.name not in common]
     return ", ".join(row.name for row in rows)
 
@@ -140,7 +147,7 @@ def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {line} |\n" for line in cells)
 
 
-PAGES = {"samplers": samplers, "experiments": experiments}
+PAGES = {"samplers": samplers, "verifiers": verifiers, "experiments": experiments}
 
 if __name__ == "__main__":
     sys.stdout.write(PAGES[sys.argv[1]]())
