@@ -48,7 +48,7 @@ def test_above_a_threshold_on_policy_rounds_converge_and_below_it_nothing_moves(
     start, *_, last = medians(results[f"{enough}on-policy"], "kl")
     assert start.y == pytest.approx(4.2348, abs=1e-4)
     assert last.y <= 0.05
-    assert medians(results[f"{enough}offline, as many pairs"], "kl")[-1].y >= 1
+    assert medians(results[f"{enough}offline pooled"], "kl")[-1].y >= 1
     assert min(p.y for way in WAYS for p in medians(results[f"{few}{way}"], "kl")) > 3
     # Coverage falls to the number of features, its value at the optimum.
     assert medians(results[f"{enough}on-policy"], "coverage")[-1].y == pytest.approx(5, rel=0.2)

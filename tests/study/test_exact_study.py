@@ -1,13 +1,18 @@
 """A study that the lab computes: cells once, in the store; its page, its claims, its refusals."""
 
+import io
 import json
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from align_cli.cli.app import app
+from align_cli.lab.reading import Reading, Table
 from align_cli.study.exact.file import load_exact
+from align_cli.study.exact.terminal import print_reading
 from align_cli.study.files import studies
 from align_cli.study.grid import is_exact
 
@@ -99,3 +104,33 @@ def test_a_folder_of_something_else_is_left_alone(place: Path) -> None:
     code, _, err = invoke("coverage_exponential", *SMALL)
     assert code == 2
     assert "--name NAME" in err
+
+
+def test_the_study_that_is_documented_is_the_shipped_one(place: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "lab_studies.md").read_text()
+    [example] = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (place / "mine.yaml").write_text(example)
+    mine, shipped = (
+        load_exact(f) for f in (place / "mine.yaml", studies()["coverage_exponential"])
+    )
+    assert mine.as_values() == shipped.as_values()
+    for name in EXACT:
+        assert f"| `{name}` |" in text
+
+
+def test_a_table_that_is_too_wide_cuts_no_number() -> None:
+    table = Table("t", ("what", *"abcdefgh"), (("a row", *[1.2345e-9] * 8),))
+    reading = Reading(claims=(), tables=(table,), figures=(), shows="s", limits="l")
+    console = Console(width=40, file=io.StringIO())
+    print_reading("q?", reading, console)
+    assert console.file.getvalue().count("1.23e-09") == 8  # type: ignore[attr-defined]
+
+
+def test_a_failing_cell_leaves_the_others_and_says_its_figure(place: Path) -> None:
+    words = ["rare_mass=[0.1]", "most=6000", "seeds=1", "target_kl=0.02", "hybrid_rounds=1"]
+    code, out, err = invoke("samples_to_target", *words)
+    assert (code, out) == (2, "")
+    said = " ".join(err.split())
+    assert "FAILED rare_mass=0.1, offline" in said
+    assert "wanted 0.02. Allow more pairs (lab.most is 6000)" in said
+    assert "done rare_mass=0.1, hybrid" in said

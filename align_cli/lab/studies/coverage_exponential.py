@@ -9,8 +9,8 @@ from align_cli.lab.reading import Claim, Figure, Point, Reading, Table, prose
 
 WAYS = {
     "on-policy": {"sampler": "on_policy", "accumulate": False},
-    "on-policy, all rounds' pairs": {"sampler": "on_policy", "accumulate": True},
-    "offline, as many pairs": {"sampler": "offline", "accumulate": True},
+    "on-policy pooled": {"sampler": "on_policy", "accumulate": True},
+    "offline pooled": {"sampler": "offline", "accumulate": True},
 }
 SHOWS = prose("""
     Each on-policy round draws pairs from the policy of the round before. With enough pairs a round
@@ -39,8 +39,8 @@ def coverage_exponential(
     """DPO to convergence on instance `rare`, round after round, three ways.
 
     on-policy - pairs from the policy of the round before, fitted on the round's pairs alone
-    on-policy, all rounds' pairs - the same, fitted on the pairs of all rounds so far
-    offline - pairs from the reference, fitted on all so far: as many as the others have drawn
+    on-policy pooled - the same, fitted on the pairs of all rounds so far
+    offline pooled - pairs from the reference, fitted on all so far: as many as the others drew
 
     Settings:
         rare_mass: of the cluster under the reference, which the best policy plays with 0.7.
@@ -92,7 +92,7 @@ def coverage_exponential(
 
 
 def _claim(where: str, kl: dict[str, tuple[Point, ...]], target: float) -> Claim:
-    online, offline = kl["on-policy"], kl["offline, as many pairs"]
+    online, offline = kl["on-policy"], kl["offline pooled"]
     first = next((point for point in online if point.y <= target), None)
     if first is None:
         least = min(point.y for point in online)

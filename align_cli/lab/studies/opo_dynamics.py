@@ -1,5 +1,6 @@
 """OPO on exact policies: what its closed form, its step, its bound and its fixed points are."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from align_cli.errors import ConfigError
@@ -9,8 +10,8 @@ from align_cli.lab.reading import Claim, Figure, Point, Reading, Table, judged, 
 HOME = "align_cli.lab.opo_dynamics"
 FIXED = {"escort": "exp((1 - alpha) A) / policy^(1 - alpha)", "absorbed": "exp((1 - alpha) A)"}
 NAMES = {
-    "sft": "SFT, DPO (beta 1): dL/dz", "opo_v": "OPO: dL/dv", "opo_z": "OPO: dL/dz",
-    "log_delta": "log surrogate: dL/dDelta", "log_z": "log surrogate: dL/dz",
+    "sft": "SFT dL/dz", "opo_v": "OPO dL/dv", "opo_z": "OPO dL/dz",
+    "log_delta": "log dL/dDelta", "log_z": "log dL/dz",
 }  # fmt: skip
 SHOWS = prose("""
     The closed form v* = (omega - E omega) / mu is the constrained optimum, and gradient descent in
@@ -85,7 +86,8 @@ def opo_dynamics(
         ]
         claims += _ends(results)
         gradients = Table(
-            f"gradients where the right arm has probability p (target v = {target:g}, mu = {mu:g})",
+            f"gradients at probability p of the right arm (target v = {target:g}, mu = {mu:g}; SFT "
+            "is DPO's at beta 1; log: OPO's log surrogate)",
             ("p", *NAMES.values()),
             tuple(
                 (f"{p:g}", *(values(results["gradients"], name, p)[0] for name in NAMES))
@@ -96,7 +98,7 @@ def opo_dynamics(
             Figure(
                 title="iterated closed form", x="round", y="total variation to softmax(rewards)",
                 lines={
-                    f"{drive}": medians(results[f"fixed point, {drive}"], "distance")
+                    drive: _thinned(medians(results[f"fixed point, {drive}"], "distance"))
                     for drive in FIXED
                 },
             ),
@@ -119,6 +121,12 @@ def opo_dynamics(
         )
 
     return Experiment(cells, read)
+
+
+def _thinned(points: Sequence[Point]) -> list[Point]:
+    """The first ten rounds and some thirty of the rest: enough for a line."""
+    every = max(1, len(points) // 30)
+    return [p for number, p in enumerate(points) if number <= 10 or number % every == 0]
 
 
 def _projections(results: Results, mu: float) -> list[Claim]:

@@ -7,7 +7,7 @@ from rich.text import Text
 from align_cli.lab.reading import Reading, Table
 from align_cli.study.exact.numbers import shown
 
-FIRST = 28
+FIRST = 16
 """Letters of the first column that are not broken."""
 STYLES = {"good": "green", "bad": "red", "even": ""}
 
@@ -21,7 +21,8 @@ def print_reading(question: str, reading: Reading, console: Console) -> None:
     console.print()
     for table in reading.tables:
         console.print(Text(table.title, style="italic"), soft_wrap=True)
-        console.print(grid(table))
+        # A table that is too wide runs over the edge: a cut number would be another number.
+        console.print(grid(table), crop=False)
         console.print()
     for paragraph in (reading.shows, reading.limits):
         console.print(Text(paragraph))
