@@ -39,6 +39,11 @@ def check_fit(bindings: Mapping[str, Binding], folders: Sequence[Path]) -> None:
             f"filter={kept.choice} drops pairs, but pairing={pairing.choice} supplies groups; "
             "choose filter=none, or a pairing that supplies pairs"
         )
+    if pairing.target == STEPS and kept is not None and "round_pairs" in kept.needs:
+        raise ConfigError(
+            f"filter={kept.choice} asks judges of whole answers, but pairing={pairing.choice} "
+            "compares steps; choose filter=none, or a pairing of whole answers"
+        )
     _check_relabelling(kept, loss)
     if loss.unit == pairing.unit:
         return

@@ -169,6 +169,10 @@ def test_explain_prints_what_a_choice_sets(groups: Path) -> None:
         (["loss=opo", "sampler.n=2", "pairing.least_size=4"], ["sampler.n=2", "needs 4 answers"]),
         (["pairing=sibling_steps"], ["compares steps", "sampler=best_of_n", "sampler=tree"]),
         (["loss=mcts_dpo", "loss.believe=visits"], ["whole answers", "pairing=sibling_steps"]),
+        (
+            ["sampler=tree", "pairing=sibling_steps", "filter=mc_dropout", "filter.path=x"],
+            ["asks judges of whole answers", "choose filter=none"],
+        ),
         (["sampler=tree", "sampler.first=20"], ["sampler.first 20 is above sampler.n 16"]),
         (["sampler=adaptive", "sampler.mean_draws=99"], ["mean_draws 99.0 is outside"]),
         (["sampler=mixed", "sampler.others=3"], ["sampler.others 3 is above"]),
