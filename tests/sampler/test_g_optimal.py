@@ -133,3 +133,11 @@ def test_a_projection_keeps_what_it_can_and_no_rounding(projection: Any) -> None
     rows += 1e-7 * draws.normal(size=rows.shape)
     assert projected(rows, projection, 8, draws).shape == (200, 3)
     assert projected(rows, projection, 2, draws).shape == (200, 2)
+
+
+def test_where_the_design_leaves_nothing_the_least_known_answer_is_labelled() -> None:
+    leverage = np.array([9.0, 1.0, 3.0, 2.0])
+    picked = pick(
+        [0, 1, 2, 3], np.zeros(4), leverage, natural=1, n=3, draws=np.random.default_rng(0)
+    )
+    assert picked == ([0, 2, 3], ["leverage", "leverage"])
