@@ -17,6 +17,7 @@ from align_cli.batches import (
     PairTokenMasks,
     PairTokens,
 )
+from align_cli.config.units import JUDGED
 from align_cli.errors import ConfigError
 from align_cli.loop.context import Part
 
@@ -47,9 +48,12 @@ def probe_loss(loss: Part) -> None:
 
 
 def probe_judges(judges: Sequence[Part]) -> None:
-    """Ask each judge that brings a model about nothing: it is read, and examined, up front."""
+    """Ask each judge about nothing: settings are refused, a model is read and examined, up front.
+
+    Judges are verifiers, and whatever else brings a model.
+    """
     for part in judges:
-        if "device" in part.needs:
+        if part.unit in JUDGED or "device" in part.needs:
             part(prompts=[], completions=[], siblings=[], round_pairs=[], answers={}, seed=0)
 
 

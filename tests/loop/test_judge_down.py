@@ -7,6 +7,7 @@ import pytest
 from judge_server import serving, shown, verdict
 from small_runs import run_small
 
+from align_cli.errors import ConfigError
 from align_cli.rows import Label
 from align_cli.store.tables import read_rows
 from align_cli.verifier import chat_server
@@ -57,3 +58,10 @@ def test_labels_are_kept_while_the_judge_is_away(tmp_path, monkeypatch):
     asked = {shown(request) for request in server.asked}
     assert asked
     assert not asked & set(answered)
+
+
+def test_an_empty_rubric_is_refused_before_anything_is_drawn(tmp_path):
+    given = words("http://127.0.0.1:9/v1", tmp_path)
+    with pytest.raises(ConfigError, match="rubric is empty"):
+        run_small(tmp_path, *given, "verifier.rubric=''")
+    assert list(tmp_path.iterdir()) == []
