@@ -124,6 +124,7 @@ def closing_lines(result: RunResult) -> list[str]:
         dropped = counts(stages.get("4_pairs", {}), "pair/filtered/")
         if dropped:
             lines.append(f"round {number}: pairs that the filter dropped: {dropped}")
+    lines += [text for number, stages in result.rounds.items() for text in _unseen(number, stages)]
     shared = result.shared()
     if shared:
         lines.append(f"shared with earlier runs, not made again: {', '.join(shared)}")
@@ -135,6 +136,17 @@ def closing_lines(result: RunResult) -> list[str]:
     if total is not None:
         lines.append(f"{total:.1f} s; every number is in {result.folder}/metrics.jsonl")
     return lines
+
+
+def _unseen(number: int, stages: Lines) -> list[str]:
+    """What a round's examples cannot teach, whatever their labels."""
+    unseen = stages.get("5_policy", {}).get("after/unseen_directions", 0.0)
+    if not unseen:
+        return []
+    return [
+        f"round {number}: in {unseen:.0f} directions of the weights no example of the round has "
+        "anything to say; the ridge holds them where they are smallest. Take more prompts"
+    ]
 
 
 def counts(metrics: Mapping[str, float], prefix: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from align_cli.config.nearest import listed, meant
-from align_cli.errors import ConfigError
+from align_cli.errors import AlignError, ConfigError
 from align_cli.study.alike import check_alike, check_finished, mixed_makers
 from align_cli.study.cells import Cell
 from align_cli.study.curves import asked, curve_of, known_items, values_of
@@ -87,6 +87,8 @@ def compare(wanted: Wanted) -> Comparison:
     notes += mixed_makers(runs)
     metric = metric_named(wanted.metric, [s for run in runs for s in run.last.scores.values()])
     items = known_items(runs, metric, all_points=True)
+    if len(items) < 2 and not metric.is_exact:
+        raise AlignError(f"{len(items)} held-out prompt to compare on; an interval needs 2 or more")
     dropped = len(asked(runs, metric)) - len(items)
     if wanted.tuning is not None:
         found_best = tuned(wanted.cells, wanted.tuning, metric, items)

@@ -31,6 +31,11 @@ class Metric:
         """Whether an item is right or wrong and nothing between: McNemar's test is exact."""
         return self.name.startswith("greedy_accuracy")
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether held-out prompts are all there are (a bandit's contexts), not a sample."""
+        return self.name.startswith("regularised_score")
+
 
 def metric_named(name: str, scores: Sequence[Score]) -> Metric:
     """The metric of that name, `eval/` or not, if these scores have it."""

@@ -21,6 +21,10 @@ MOST_WEIGHTS = 4096
 """Of which a matrix of second derivatives is made."""
 
 
+FLAT = 1e-12
+"""Curvature below this share of the largest is none."""
+
+
 class NotConverged(AlignError):
     """A round that stopped short of its optimum."""
 
@@ -118,7 +122,8 @@ def train_whole(
     objective.ridge = plan.ridge
     solve = {"newton": _newton, "lbfgs": _lbfgs, "gradient": _gradient}[plan.method]
     norm = solve(objective, plan, task)
-    found = {
+    found = {"after/unseen_directions": unseen(objective)} if plan.method == "newton" else {}
+    found |= {
         "after/grad_norm": norm,
         "after/weight_norm": float(objective.weights.norm()),
         "after/ridge": objective.ridge,
@@ -188,6 +193,17 @@ def _gradient(objective: Objective, plan: FullBatch, task: Task[LanguageModel]) 
                 "schedule.learning_rate"
             )
     return norm
+
+
+def unseen(objective: Objective) -> float:
+    """Directions of the weights in which no example bends the loss: the ridge alone holds them."""
+    weights_W = objective.weights
+    _, _, bend_WW = objective.at(weights_W, curved=True)
+    assert bend_WW is not None
+    values_W = torch.linalg.eigvalsh(
+        bend_WW - objective.ridge * torch.eye(len(weights_W)).to(bend_WW)
+    )
+    return float((values_W.abs() <= values_W.abs().max() * FLAT).sum())
 
 
 def _certified(

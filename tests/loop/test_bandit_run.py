@@ -87,6 +87,7 @@ def test_each_round_is_the_labs_maximum_likelihood_on_its_recorded_pairs(rare: R
     assert rare.start["6_scores"]["eval/kl_optimum_nats"] > 2
     assert ends[-1] < 0.3
     assert rare.rounds[0]["6_scores"]["eval/coverage_trace"] < 300
+    assert {lines["5_policy"]["after/unseen_directions"] for lines in rare.rounds.values()} == {0.0}
 
 
 def test_the_table_shows_what_is_exact(rare: RunResult) -> None:
@@ -169,6 +170,15 @@ def test_methods_agree_and_steps_descend(outputs: Path) -> None:
     assert losses[0] == pytest.approx(np.log(2))
     assert len(losses) == 20
     assert losses == sorted(losses, reverse=True)
+
+
+def test_fewer_pairs_than_features_are_told(outputs: Path) -> None:
+    few = bandit_run(outputs, "task.prompts_per_round=4", "schedule.rounds=1", "task.rare_mass=0.9")
+    said = [line for line in closing_lines(few) if "directions" in line]
+    pairs = few.rounds[0]["4_pairs"]["pair/count"]
+    assert pairs < 5
+    assert few.rounds[0]["5_policy"]["after/unseen_directions"] >= 5 - pairs
+    assert said[0].startswith("round 0: in ")
 
 
 def test_what_cannot_be_is_refused(outputs: Path) -> None:

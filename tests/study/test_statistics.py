@@ -35,6 +35,16 @@ def test_one_seed_is_scipys_t_test_over_items():
     assert found.seed_deviation is None
 
 
+def test_one_item_leaves_the_seeds():
+    values = table(seeds=6, items=1)
+    found, wanted = estimate(values, level=0.95), stats.ttest_1samp(values[:, 0], 0)
+    low, high = wanted.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
+    assert (found.items, found.seeds) == (1, 6)
+    with pytest.raises(AlignError, match="1 held-out prompt and 1 seed"):
+        estimate(values[:1], level=0.95)
+
+
 def test_seeds_alone_are_scipys_t_test_over_seeds():
     values = table()[:, 0]
     found, wanted = estimate_over_seeds(values, level=0.9), stats.ttest_1samp(values, 0)
@@ -149,11 +159,6 @@ def test_freedom_lies_between_that_of_seeds_and_that_of_prompts(rows):
     a, b = values[:1], values[1:]
     both, *_ = difference_of_independent(a, b, level=0.95).tests
     assert 1 <= both[1] <= 5
-
-
-def test_one_item_has_no_interval():
-    with pytest.raises(AlignError, match="2 or more"):
-        estimate(np.zeros((3, 1)), level=0.95)
 
 
 def test_no_interval_is_narrower_than_that_of_seeds_alone():
