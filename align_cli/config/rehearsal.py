@@ -14,5 +14,6 @@ def rehearse(config: Frozen) -> None:
 
 
 def _asks_nothing(sampler: Binding) -> bool:
-    """Whether a call without prompts is only a check: one of ours, that reads no file."""
-    return sampler.target.startswith("align_cli.") and "path" not in sampler.settings
+    """Whether a call without prompts is only a check: one of ours, that reads no file or model."""
+    plain = sampler.needs <= {"prompts", "judged"}
+    return plain and sampler.target.startswith("align_cli.") and "path" not in sampler.settings

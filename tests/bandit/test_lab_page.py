@@ -8,6 +8,7 @@ import pytest
 
 from align_cli.config.catalogue import choices
 from align_cli.config.compose import compose
+from align_cli.config.rehearsal import rehearse
 
 PAGE = (Path(__file__).parents[2] / "docs" / "lab.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^align run (.+)$", PAGE, re.MULTILINE)
@@ -19,7 +20,9 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_composes(words: str) -> None:
-    assert compose(shlex.split(words)).choices["evaluation"] == "exact"
+    config = compose(shlex.split(words))
+    assert config.choices["evaluation"] == "exact"
+    rehearse(config)
 
 
 def test_every_part_named_is_a_choice() -> None:
