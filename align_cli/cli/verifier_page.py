@@ -75,7 +75,8 @@ is judged again, and its last label stands.
 
 ```python
 def shortest(prompts, siblings, *, bonus: float) -> list[Label]:
-    ...  # siblings[i] are the answers to prompts[i]; labels in that order, one flat list
+    # siblings[i] are the answers to prompts[i]; one flat list of labels, in that order.
+    return [label(answer, members, bonus) for members in siblings for answer in members]
 ```
 
 Scores against siblings say who is better, not how good, so such a verifier cannot examine a policy:
