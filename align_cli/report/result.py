@@ -8,6 +8,8 @@ from pathlib import Path
 
 from align_cli.errors import AlignError
 
+COMMANDS = ("run", "sft", "train-rm")
+"""What ends with a line of its own, by the name of the command."""
 Lines = Mapping[str, Mapping[str, float]]
 """{stage: metrics}"""
 
@@ -24,14 +26,14 @@ class RunResult:
     @property
     def complete(self) -> bool:
         """Whether the run came to its end."""
-        return "run" in self.start
+        return any(command in self.start for command in COMMANDS)
 
     @property
     def outside_seconds(self) -> float | None:
         """Seconds of the run that no stage accounts for; None before its end."""
         if not self.complete:
             return None
-        last = self.start["run"]
+        last = next(self.start[command] for command in COMMANDS if command in self.start)
         return last["time/outside_stages_seconds"] + last["time/setup_seconds"]
 
     def shared(self) -> list[str]:

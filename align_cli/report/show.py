@@ -21,6 +21,8 @@ from align_cli.store.run_folder import round_name, rows_at
 
 STAGES = (
     "1_prompts",
+    "1_demonstrations",
+    "1_preferences",
     "2_pool",
     "2_features",
     "2_completions",
@@ -31,6 +33,7 @@ STAGES = (
     "4_start",
     "4_mismatch",
     "5_policy",
+    "5_reward_model",
     "5_policy_extrapolated",
     "6_scores",
 )
