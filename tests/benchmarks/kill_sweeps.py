@@ -70,13 +70,16 @@ def _below(pid: int, ancestor: int) -> bool:
 
 
 def killed(place: Path, kills: int, dice: random.Random) -> Counter[str]:
-    """Kill at random moments, then let a last sweep end."""
+    """Kill at random moments, a sweep and a cell by turns, then let a last sweep end."""
     count: Counter[str] = Counter()
     while count.total() < kills:
         sweep = begun(place, "killed")
         time.sleep(dice.uniform(6, 25))
         cells = cells_of(sweep.pid)
-        if sweep.poll() is None and (dice.random() < 0.5 or not cells):
+        while sweep.poll() is None and not cells:
+            time.sleep(0.5)
+            cells = cells_of(sweep.pid)
+        if sweep.poll() is None and count["sweep"] < count["cell"]:
             sweep.kill()
             count["sweep"] += 1
         elif cells and sweep.poll() is None:
