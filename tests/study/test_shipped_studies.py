@@ -39,7 +39,7 @@ def cut(name: str, place: Path, axes: dict[str, list[str]], against: dict[str, s
         ("n_versus_pace", {"draws": ["bo2", "pace"], "verifier": ["clean"]}, {"draws": "bo2"}),
         (
             "label_noise",
-            {"flips": ["f20"], "loss": ["dpo", "cdpo"], "draws": ["bo8"]},
+            {"flips": ["f30"], "loss": ["dpo", "cdpo"], "draws": ["bo8"]},
             {"loss": "dpo"},
         ),
     ],
