@@ -111,9 +111,12 @@ def limit(seconds: int, memory_bytes: int) -> None:
     }  # fmt: skip
     for which, value in wanted.items():
         _, hard = resource.getrlimit(which)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        # A second between the two limits of CPU: at the first the process ends by SIGXCPU, which
+        # says why; at the second by SIGKILL, which could be anything.
+        most = value + 1 if which == resource.RLIMIT_CPU else value
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         try:
-            resource.setrlimit(which, (value, value))
+            resource.setrlimit(which, (min(value, most), most))
         except (ValueError, OSError):
             # macOS refuses limits of memory; the reply says what holds.
             continue
