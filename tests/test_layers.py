@@ -32,6 +32,7 @@ RANKS = {
     "gate": 25,
     "step_tree": 25,
     "batches": 20,
+    "training_rows": 22,
     "rows": 20,
     "seeds": 10,
     "errors": 10,

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from align_cli.errors import AlignError
 from align_cli.model.reward_model import RewardModel
-from align_cli.rows import Completion, Pair, Prompt
+from align_cli.rows import Completion, Prompt
+from align_cli.training_rows import Pair
 
 Answers = Mapping[tuple[str, int], Completion]
 """{(prompt id, index): answer}"""

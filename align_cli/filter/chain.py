@@ -9,7 +9,8 @@ from align_cli.filter.duplicates import content, same_opening
 from align_cli.filter.length_ratio import length_ratio
 from align_cli.filter.sides import sides
 from align_cli.filter.truncated import truncated
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 
 def chain(

@@ -13,7 +13,8 @@ from align_cli.errors import ConfigError
 from align_cli.filter.asked import Answers, gaps, sides_of
 from align_cli.model.judge import ready
 from align_cli.model.reward_model import RewardModel
-from align_cli.rows import Pair, Prompt
+from align_cli.rows import Prompt
+from align_cli.training_rows import Pair
 
 
 def mc_dropout(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from align_cli.rows import Pair
+from align_cli.training_rows import Pair
 
 
 def none(pairs: Sequence[Pair]) -> list[str | None]:

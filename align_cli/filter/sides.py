@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from align_cli.rows import Completion, Judged, Pair
+from align_cli.rows import Completion, Judged
+from align_cli.training_rows import Pair
 
 
 def sides(pair: Pair, siblings: Sequence[Judged]) -> tuple[Completion, Completion]:

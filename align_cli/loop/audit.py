@@ -8,8 +8,9 @@ from align_cli.loop.context import Loop
 from align_cli.loop.labelling import Judging, label_drawn, labels_of
 from align_cli.loop.sampling import Sampled
 from align_cli.loop.selection import ONE_OF_EACH, one_kind
-from align_cli.rows import Pair, Prompt
+from align_cli.rows import Prompt
 from align_cli.store.stage import Stage
+from align_cli.training_rows import Pair
 
 
 def audit(

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from align_cli.loop.best_of import Twice, best_of, is_plain
 from align_cli.loop.selection import predicted_wrong_share
 from align_cli.loop.verdicts import by_stratum
-from align_cli.rows import Judged, Label, Pair
+from align_cli.rows import Judged, Label
+from align_cli.training_rows import Pair
 
 Key = tuple[str, int]
 

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 from align_cli.loop.context import Loop
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.token_masks import TokenMasks
-from align_cli.rows import Completion, Group, Pair, Prompt
+from align_cli.rows import Completion, Prompt
 from align_cli.train.fresh import NEEDS, Fresh
 from align_cli.train.group_batches import GroupExample, GroupTask, Mismatch
 from align_cli.train.pair_batches import PairExample, PairTask
+from align_cli.training_rows import Group, Pair
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,17 @@ from align_cli.loop.example_sets import TrainingSet
 from align_cli.loop.known_places import KNOWN
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.scoring import score_sequences, score_tokens
-from align_cli.rows import GroupReference, MismatchReference, PairReference, PairTokenReference
 from align_cli.store import fingerprint
 from align_cli.store.cost import Cost, measured
 from align_cli.store.stage import Stage
 from align_cli.train.group_batches import GroupExample
 from align_cli.train.pair_batches import PairExample
+from align_cli.training_rows import (
+    GroupReference,
+    MismatchReference,
+    PairReference,
+    PairTokenReference,
+)
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ from align_cli.loop.yields import (
     why_no_pair,
     winner_metrics,
 )
-from align_cli.rows import Group, Judged, Pair, Prompt
+from align_cli.rows import Judged, Prompt
 from align_cli.seeds import derive
 from align_cli.store.cost import measured
 from align_cli.store.stage import Stage
+from align_cli.training_rows import Group, Pair
 
 ROWS: Mapping[str, type[Pair] | type[Group]] = {"pairs": Pair, "groups": Group}
 """{what a pairing rule supplies: its row}"""

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from align_cli.loop.context import Loop
 from align_cli.loop.example_sets import Drawn, GroupSet, PairSet, TrainingSet
 from align_cli.loop.sampling import Sampled
-from align_cli.rows import Group, Pair, Prompt
+from align_cli.rows import Prompt
 from align_cli.store import fingerprint
 from align_cli.store.stage import Stage
+from align_cli.training_rows import Group, Pair
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 RULES: Mapping[str, Callable[[Judged], float]] = {
     "first": lambda one: -one.completion.index,

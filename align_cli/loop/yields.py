@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from align_cli.loop.trivial import side_tokens, trivial_metrics
 from align_cli.loop.verdicts import by_stratum, wrong_share
-from align_cli.rows import Group, Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Group, Pair
 
 
 @dataclass(frozen=True)

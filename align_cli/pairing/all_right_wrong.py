@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from align_cli.pairing.contrast import in_order, pair, rights_and_wrongs
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 
 def all_right_wrong(siblings: Sequence[Judged]) -> list[Pair]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from align_cli.pairing.contrast import contrasts, in_order, pair, score
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 
 def closest_margin(

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from align_cli.errors import AlignError, RowError
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
 from align_cli.seeds import uniforms
+from align_cli.training_rows import Pair
 
 
 def in_order(siblings: Sequence[Judged]) -> list[Judged]:

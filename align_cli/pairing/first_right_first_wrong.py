@@ -5,7 +5,8 @@ from typing import Literal
 
 from align_cli.errors import RowError
 from align_cli.pairing.contrast import in_order, pair, rights_and_wrongs
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 
 def first_right_first_wrong(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from align_cli.pairing.contrast import contrasts, drawn, in_order, pair
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 
 def k_pairs(

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from align_cli.pairing.contrast import drawn, in_order, pair, score
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 
 def max_random(siblings: Sequence[Judged], seed: int) -> list[Pair]:

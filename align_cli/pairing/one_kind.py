@@ -5,7 +5,8 @@ from typing import Literal
 
 from align_cli.pairing.contrast import in_order
 from align_cli.pairing.first_right_first_wrong import first_right_first_wrong
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 
 def one_kind(

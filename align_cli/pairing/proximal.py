@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from align_cli.pairing.contrast import contrasts, in_order, pair
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 
 def proximal(siblings: Sequence[Judged], *, normalised: bool) -> list[Pair]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from align_cli.pairing.contrast import contrasts, drawn, in_order, pair
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 
 def random(siblings: Sequence[Judged], seed: int) -> list[Pair]:

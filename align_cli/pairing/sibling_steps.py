@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from align_cli.pairing.contrast import drawn, in_order
-from align_cli.rows import Judged, Pair, Steps
+from align_cli.rows import Judged
 from align_cli.step_tree import Node, nodes, tree_of
+from align_cli.training_rows import Pair, Steps
 
 
 def sibling_steps(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from align_cli.pairing.contrast import in_order, score
-from align_cli.rows import Group, Judged
+from align_cli.rows import Judged
+from align_cli.training_rows import Group
 
 
 def siblings(

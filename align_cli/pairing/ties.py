@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from align_cli.pairing.contrast import drawn
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 
 def broken(

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 from align_cli.errors import ConfigError, RowError
-from align_cli.rows import Completion, Pair, Preference, Prompt
+from align_cli.rows import Completion, Preference, Prompt
 from align_cli.store.run_folder import rounds_of, rows_at
+from align_cli.training_rows import Pair
 
 
 def recorded(*, path: str, rounds: Annotated[tuple[int, ...] | None, ">= 0"]) -> list[Preference]:

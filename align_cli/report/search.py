@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from align_cli.rows import Completion, Judged, Label, Pair
+from align_cli.rows import Completion, Judged, Label
 from align_cli.step_tree import Node, tree_of
+from align_cli.training_rows import Pair
 
 
 def search_facts(

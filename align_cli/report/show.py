@@ -16,8 +16,9 @@ from align_cli.report.result import read_result
 from align_cli.report.search import print_search, search_facts
 from align_cli.report.tables import print_result, result_json
 from align_cli.report.trust import print_trust, trust
-from align_cli.rows import Completion, Group, Label, Pair, Prompt
+from align_cli.rows import Completion, Label, Prompt
 from align_cli.store.run_folder import round_name, rows_at
+from align_cli.training_rows import Group, Pair
 
 STAGES = (
     "1_prompts",

@@ -11,11 +11,11 @@ from align_cli.batches import GroupLabels, GroupLogps, GroupLoss
 from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import sequence_logps, token_logps
-from align_cli.rows import GroupReference, MismatchReference
 from align_cli.schedule.plan import Plan
 from align_cli.store.cost import Cost
 from align_cli.train.group_numbers import group_numbers
 from align_cli.train.steps import Losses
+from align_cli.training_rows import GroupReference, MismatchReference
 
 
 @dataclass(frozen=True, kw_only=True)

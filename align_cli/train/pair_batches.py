@@ -12,7 +12,7 @@ from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import completion_logits, laid_out, picked_logps
 from align_cli.model.token_masks import TokenMasks
-from align_cli.rows import Message, PairReference
+from align_cli.rows import Message
 from align_cli.schedule.plan import Plan
 from align_cli.store.cost import Cost
 from align_cli.train.doubt import doubted
@@ -27,6 +27,7 @@ from align_cli.train.tokens import (
     stored_tokens,
     summed,
 )
+from align_cli.training_rows import PairReference
 
 
 @dataclass(frozen=True, kw_only=True)

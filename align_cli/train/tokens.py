@@ -18,9 +18,9 @@ from align_cli.model.heads import logits_and_states_at
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import completion_positions
 from align_cli.model.token_masks import TokenMasks
-from align_cli.rows import PairTokenReference
 from align_cli.store.cost import Cost
 from align_cli.train.numbers import Numbers, mean
+from align_cli.training_rows import PairTokenReference
 
 NEEDS_REFERENCE_MODEL = frozenset({"token_kls", "ref_activations", "token_masks", "ref_fresh"})
 """What only the reference itself can tell, at every step: it is in memory while these train."""

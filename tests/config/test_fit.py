@@ -16,13 +16,13 @@ from align_cli.errors import ConfigError
 
 PARTS = '''
 """Losses on groups, and rules that supply them; never imported."""
-from align_cli.rows import Group, Pair
+from align_cli.training_rows import Group, Pair
 raise ImportError("a configuration is checked without importing components")
 def kto(groups, ref_groups, group_labels, mismatch_logratio_G, *, beta: float): "Toy KTO."
 def both(pairs, group_labels): "Asks for pairs and for groups."
 def neither(): "Asks for nothing."
 def all_of_them(siblings, *, keep_tied: bool) -> list[Group]: "Toy groups."
-def says_why(siblings) -> "list[align_cli.rows.Group] | str": "Toy groups, or why not."
+def says_why(siblings) -> "list[align_cli.training_rows.Group] | str": "Toy groups, or why not."
 def silent(siblings): "Does not say what it supplies."
 '''
 SETS = "defaults:\n  - override /pairing@_global_.pairing: {}\n  - _self_\n"

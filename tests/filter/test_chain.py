@@ -11,7 +11,8 @@ from judged_rows import PROMPT, judged
 from align_cli.errors import AlignError
 from align_cli.filter.chain import chain
 from align_cli.filter.none import none
-from align_cli.rows import Judged, Pair, Steps
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair, Steps
 
 OFF: dict[str, Any] = dict.fromkeys(
     (

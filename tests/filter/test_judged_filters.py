@@ -19,8 +19,9 @@ from align_cli.filter.mc_dropout import bald, drawn_by, mc_dropout
 from align_cli.filter.vote_strength import vote_strength
 from align_cli.loss.pairwise import pairwise
 from align_cli.model.reward_model import RewardModel
-from align_cli.rows import Completion, Pair
+from align_cli.rows import Completion
 from align_cli.train.doubt import doubted
+from align_cli.training_rows import Pair
 
 TEXTS = ["7+8=15;15-3=12#12", "7+8=5;5-3=2#2", "7+8=15#15", "7#7", "1", "7+8=16;16-3=13#13"]
 

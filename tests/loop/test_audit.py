@@ -18,7 +18,8 @@ from align_cli.loop.audit_numbers import audit_metrics
 from align_cli.loop.best_of import Twice, best_of
 from align_cli.loop.selection import one_kind, predicted_wrong_share
 from align_cli.noise.false_winners import Difficulty, chosen_wrong_share
-from align_cli.rows import Judged, Label, Pair
+from align_cli.rows import Judged, Label
+from align_cli.training_rows import Pair
 
 
 def test_best_of_n_is_the_mean_over_all_choices_of_n() -> None:

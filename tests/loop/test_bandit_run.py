@@ -21,9 +21,10 @@ from align_cli.loop.rounds import run
 from align_cli.report.reporter import Silent
 from align_cli.report.result import RunResult
 from align_cli.report.tables import closing_lines, columns, rows
-from align_cli.rows import Completion, Pair, Prompt
+from align_cli.rows import Completion, Prompt
 from align_cli.store.tables import read_rows
 from align_cli.train.full_batch import NotConverged
+from align_cli.training_rows import Pair
 
 RADIUS = 8.2
 

@@ -5,8 +5,9 @@ import json
 import pytest
 from small_runs import run_small
 
-from align_cli.rows import Completion, Judged, Label, Pair, PairReference, Prompt, Score
+from align_cli.rows import Completion, Judged, Label, Prompt, Score
 from align_cli.store.tables import read_rows
+from align_cli.training_rows import Pair, PairReference
 
 pytestmark = pytest.mark.e2e
 LEARNING = (

@@ -9,15 +9,9 @@ from rich.console import Console
 from small_runs import TOYS, attempt, contents, run_small
 
 from align_cli.errors import NothingToTrain
-from align_cli.rows import (
-    Completion,
-    Group,
-    GroupReference,
-    Label,
-    MismatchReference,
-    PairReference,
-)
+from align_cli.rows import Completion, Label
 from align_cli.store.tables import read_rows
+from align_cli.training_rows import Group, GroupReference, MismatchReference, PairReference
 
 pytestmark = pytest.mark.e2e
 ONE = ("schedule.rounds=1",)

@@ -12,8 +12,9 @@ from small_runs import run_small
 
 from align_cli.errors import AlignError
 from align_cli.model import judge as judges
-from align_cli.rows import Label, Pair
+from align_cli.rows import Label
 from align_cli.store.run_folder import rows_at
+from align_cli.training_rows import Pair
 
 TWO_STEPS = ("task.min_steps=2", "task.max_steps=2", "task.first_max=9")
 PAIRS = (

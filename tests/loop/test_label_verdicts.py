@@ -7,7 +7,8 @@ from judged_rows import judged
 
 from align_cli.loop.verdicts import label_metrics
 from align_cli.loop.yields import winner_metrics
-from align_cli.rows import Group, Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Group, Pair
 
 STRATA = {"a": "2 steps", "b": "9 steps", "c": ""}
 

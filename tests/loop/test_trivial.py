@@ -4,7 +4,7 @@ import pytest
 from judged_rows import PROMPT, judged
 
 from align_cli.loop.trivial import trivial_metrics
-from align_cli.rows import Pair
+from align_cli.training_rows import Pair
 
 
 def test_the_share_that_a_trivial_rule_predicts_coins_for_ties() -> None:

@@ -23,7 +23,8 @@ from align_cli.pairing.max_random import max_random
 from align_cli.pairing.one_kind import one_kind
 from align_cli.pairing.proximal import edit_distance, proximal
 from align_cli.pairing.random import random
-from align_cli.rows import Author, Judged, Pair
+from align_cli.rows import Author, Judged
+from align_cli.training_rows import Pair
 
 RULES: dict[str, Callable[[list[Judged]], Any]] = {
     "all_right_wrong": all_right_wrong,

@@ -14,7 +14,8 @@ from align_cli.errors import AlignError, RowError
 from align_cli.pairing.best_worst import best_worst
 from align_cli.pairing.first_right_first_wrong import first_right_first_wrong
 from align_cli.pairing.random import random
-from align_cli.rows import Judged, Pair
+from align_cli.rows import Judged
+from align_cli.training_rows import Pair
 
 Rule = Callable[[list[Judged]], list[Pair]]
 RULES: dict[str, Rule] = {

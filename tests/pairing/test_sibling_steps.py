@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from step_worlds import answer
 
 from align_cli.pairing.sibling_steps import sibling_steps
-from align_cli.rows import Pair, Steps
+from align_cli.training_rows import Pair, Steps
 
 TREE = [
     answer(0, 5, 6, 1, right=True),

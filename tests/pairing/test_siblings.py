@@ -7,7 +7,7 @@ from judged_rows import judged
 
 from align_cli.errors import RowError
 from align_cli.pairing.siblings import siblings
-from align_cli.rows import Group
+from align_cli.training_rows import Group
 
 CHOICES = {"least_size": 2, "keep_tied": False, "corrections": True}
 

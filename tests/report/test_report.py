@@ -104,8 +104,8 @@ def test_progress_is_lines_in_a_pipe_and_bars_on_a_terminal():
 def test_one_prompt_side_by_side(tmp_path):
     result = run_small(tmp_path, "sampler=pace", "schedule.rounds=1")
     found = next((result.folder / "round_00" / "4_pairs").glob("*.parquet"))
-    from align_cli.rows import Pair
     from align_cli.store.tables import read_rows
+    from align_cli.training_rows import Pair
 
     corrected = next(pair for pair in read_rows(found, Pair) if pair.kind == "corrected")
     console = Console(file=io.StringIO(), width=120)

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from align_cli.errors import AlignError, StaleRun
-from align_cli.rows import Pair
 from align_cli.store.cost import Cost
 from align_cli.store.run_folder import RunFolder, round_name
 from align_cli.store.stage import Store
+from align_cli.training_rows import Pair
 
 IDENTITY = {"seed": 0, "loss.beta": 0.1, "sampler.n": 4}
 

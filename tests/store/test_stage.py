@@ -6,9 +6,9 @@ import time
 import pytest
 
 from align_cli.errors import CorruptStage
-from align_cli.rows import Pair
 from align_cli.store.cost import Cost
 from align_cli.store.stage import Stage, Store, write_text
+from align_cli.training_rows import Pair
 
 PAIRS = [
     Pair(prompt_id=f"p{n}", chosen=0, rejected=1, margin=1.0, kind="natural") for n in range(4)

@@ -7,20 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from align_cli.errors import CorruptStage
-from align_cli.rows import (
-    Completion,
+from align_cli.rows import Completion, Label, Message, Prompt, Score
+from align_cli.store.tables import read_rows, schema_of, write_rows
+from align_cli.training_rows import (
     Group,
     GroupReference,
-    Label,
-    Message,
     MismatchReference,
     Pair,
     PairReference,
-    Prompt,
-    Score,
     Steps,
 )
-from align_cli.store.tables import read_rows, schema_of, write_rows
 
 MESSAGES = (Message("user", "7+8"), Message("assistant", "7+8=16#16"), Message("user", "Again"))
 TOLD = {"prompt_id": "p", "policy": "c", "prompt_tokens": 9}

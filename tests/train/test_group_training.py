@@ -14,13 +14,14 @@ from align_cli.loss.pairwise import pairwise
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import sequence_logps
 from align_cli.policy.scratch import scratch
-from align_cli.rows import GroupReference, Message, MismatchReference, PairReference
+from align_cli.rows import Message
 from align_cli.store.cost import Cost
 from align_cli.train import steps
 from align_cli.train.group_batches import GroupExample, GroupTask, Mismatch
 from align_cli.train.group_numbers import group_numbers
 from align_cli.train.pair_batches import PairExample, PairTask
 from align_cli.train.steps import numbers_after
+from align_cli.training_rows import GroupReference, MismatchReference, PairReference
 
 PLAN = replace(small_training.PLAN, batch_size=2, micro_batch_size=2)
 SIZES = (2, 3, 4, 2, 3)

@@ -14,9 +14,10 @@ from align_cli.loss.pairwise import pairwise
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.logps import sequence_logps
 from align_cli.policy.scratch import scratch
-from align_cli.rows import Message, PairReference
+from align_cli.rows import Message
 from align_cli.train.pair_batches import PairExample, PairTask
 from align_cli.train.steps import batch_order
+from align_cli.training_rows import PairReference
 
 
 def dpo(pairs, ref_pairs, **_):

@@ -13,11 +13,12 @@ from align_cli.loss.token_weighted import token_weighted
 from align_cli.model.language_model import LanguageModel
 from align_cli.model.scoring import score_sequences, score_tokens
 from align_cli.policy.scratch import scratch
-from align_cli.rows import Message, PairReference, PairTokenReference
+from align_cli.rows import Message
 from align_cli.store.cost import Cost
 from align_cli.train.pair_batches import PairExample, PairTask
 from align_cli.train.steps import train
 from align_cli.train.tokens import shared_length
+from align_cli.training_rows import PairReference, PairTokenReference
 
 ASKED = frozenset({"tokens", "ref_tokens", "token_kls", "ref_activations"})
 PLAN = replace(small_training.PLAN, batch_size=3, micro_batch_size=3, checkpoint_every=1)
