@@ -5,9 +5,10 @@ from typing import Annotated
 
 import torch
 
-from align_cli.engine.cache import cache_kind
+from align_cli.engine.cache import CacheKind, cache_kind
 from align_cli.engine.decode import decode
-from align_cli.engine.threads import work_through
+from align_cli.engine.processes import can_fork, fork_through
+from align_cli.engine.threads import Advance, work_through
 from align_cli.engine.waves import Request, requests, waves
 from align_cli.errors import AlignError
 from align_cli.model.language_model import LanguageModel
@@ -19,7 +20,7 @@ def native(
     prompt_ids: Sequence[tuple[int, ...]],
     keys: Sequence[int],
     model: LanguageModel,
-    advance: Callable[[int, int], None],
+    advance: Advance,
     *,
     rows: Annotated[int, ">= 1", "sequences"],
 ) -> list[Generated]:
@@ -35,8 +36,8 @@ def native(
     Prompts are read once each; on a CPU, siblings share one copy of their prompt's keys and values
     (`shared_prompt`) if the model attends plainly, elsewhere each gets a copy. Prompts of
     different lengths share a batch where the model's cache allows it, and finished rows leave it.
-    On a CPU every thread decodes a batch of its own, where the model is safe to share. The
-    log-prob recorded is the policy's own: temperature 1, whole vocabulary.
+    On a CPU every core decodes a batch of its own (`processes`, `threads`). The log-prob recorded
+    is the policy's own: temperature 1, whole vocabulary.
 
     Settings:
         rows: most sequences in a batch; memory for keys and values grows with it.
@@ -45,7 +46,7 @@ def native(
     kind = cache_kind(model.network)
     cut = list(waves(wanted, rows=rows, mixes_lengths=kind.mixes_lengths))
 
-    def work(wave: list[Request], advance: Callable[[int, int], None]) -> list[Generated]:
+    def work(wave: list[Request], advance: Advance) -> list[Generated]:
         try:
             with torch.inference_mode():
                 return decode(model, wave, kind, advance)
@@ -55,12 +56,25 @@ def native(
                 f"(engine.rows={rows}); lower engine.rows or max_new_tokens"
             ) from error
 
-    on_cpu = model.device.type == "cpu" and kind.side_by_side
-    threads = torch.get_num_threads() if on_cpu else 1
-    made = work_through(cut, work, advance, threads=threads)
+    made = _side_by_side(cut, work, advance, on_cpu=model.device.type == "cpu", kind=kind)
     found = {
         request.place: generated
         for wave, answers in zip(cut, made, strict=True)
         for request, generated in zip(wave, answers, strict=True)
     }
     return [found[place] for place in range(len(draws))]
+
+
+def _side_by_side(
+    cut: list[list[Request]],
+    work: Callable[[list[Request], Advance], list[Generated]],
+    advance: Advance,
+    *,
+    on_cpu: bool,
+    kind: CacheKind,
+) -> list[list[Generated]]:
+    """Every wave's answers: by a process for each core where there are waves enough, or threads."""
+    threads = torch.get_num_threads() if on_cpu else 1
+    if 1 < threads <= len(cut) and can_fork():
+        return fork_through(cut, work, advance, workers=threads)
+    return work_through(cut, work, advance, threads=threads if kind.side_by_side else 1)

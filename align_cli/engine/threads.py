@@ -1,4 +1,4 @@
-"""Waves side by side on a CPU: a thread for each, not all threads for every small product.
+"""Waves side by side on a CPU where processes cannot be (`processes`), or are too many: threads.
 
 A step of a small model is hundreds of products of some ten microseconds. Sharing each of them
 among threads gains little on an idle machine, and on a busy one costs ten times the work, since

@@ -24,7 +24,8 @@ def nothing(rows, tokens):
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
-def test_answers_are_the_same_bits_on_any_number_of_threads(family, tiny, ask, quiet):
+def test_answers_are_the_same_bits_on_any_number_of_threads(family, tiny, ask, quiet, monkeypatch):
+    monkeypatch.setattr(f"{native.__module__}.can_fork", lambda: False)
     model, call = tiny(family, torch.float32), ask(range(30), n=4)
     one = native(**call, model=model, advance=quiet, rows=20)
     torch.set_num_threads(3)
