@@ -3,6 +3,7 @@
 import hashlib
 import multiprocessing
 import os
+import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,15 +45,22 @@ def contents(outputs: Path) -> dict[str, str]:
     }
 
 
-def attempt(outputs: Path, log: Path, kill_at: int | str | None, words: Sequence[str] = ()) -> int:
-    """Exit code of a run in a child that kills itself: at its n-th event, or at one of a name.
+Moment = int | str | tuple[str, int] | None
+"""The n-th event, the first of a name, or (place, n): the n-th after the stage at `place` ended."""
+
+
+def attempt(outputs: Path, log: Path, kill_at: Moment, words: Sequence[str] = ()) -> int:
+    """Exit code of a run in a child that kills itself at a moment.
 
     Events are moves of files (counted before and after), progress of engine and labels, and
     training steps, so kills fall into every stage and into writes. The child appends to `log`
     what it does.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["align_cli.loop.rounds", "align_cli.config.compose"])
+    # Children share what the server has imported; pandas is what pyarrow imports when it writes.
+    context.set_forkserver_preload(
+        ["align_cli.loop.rounds", "align_cli.config.compose", "pandas.core.api"]
+    )
     child = context.Process(target=_child, args=(outputs, log, kill_at, tuple(words)))
     child.start()
     child.join(240)
@@ -60,20 +68,28 @@ def attempt(outputs: Path, log: Path, kill_at: int | str | None, words: Sequence
     return child.exitcode
 
 
-def _child(outputs: Path, log: Path, kill_at: int | str | None, words: tuple[str, ...]) -> None:
+def ended(event: str) -> str | None:
+    """The place (`round_00/4_pairs`) of the stage whose record this event has moved there."""
+    found = re.fullmatch(r"after-move .*/((?:start|round_\d+)/\w+)\.json", event)
+    return found[1] if found else None
+
+
+def _child(outputs: Path, log: Path, kill_at: Moment, words: tuple[str, ...]) -> None:
     from align_cli.loop.trail import Trail
     from align_cli.report.reporter import Silent
     from align_cli.store.stage import Stage
 
-    count = 0
+    count, since, place = 0, 0, ""
 
     def event(name: str) -> None:
-        nonlocal count
-        count += 1
+        nonlocal count, since, place
+        count, since = count + 1, since + 1
         with log.open("a") as stream:
             stream.write(f"{name}\n")
-        if kill_at in (count, name):
+        if kill_at in (count, name, (place, since)):
             os.kill(os.getpid(), signal.SIGKILL)
+        if now := ended(name):
+            place, since = now, 0
 
     move, write, step, advance = os.replace, Stage.write, Trail.step, Silent.advance
 

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ Data = dict[str, Any]
 
 def settings_of(name: str) -> dict[str, Any]:
     """The yaml's settings less its target, its other choices and what only the loop reads."""
-    settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
+    settings = dict(yaml_of(name))
     del settings["_target_"]
     settings.pop("defaults", None)
     for setting in loop_settings("loss", needs_of(name)):
@@ -29,19 +30,27 @@ def settings_of(name: str) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
+@cache
+def yaml_of(name: str) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
+
+
+@cache
 def function_of(name: str) -> Callable[..., PairLoss]:
-    module, _, function = OmegaConf.load(CONF / f"{name}.yaml")["_target_"].rpartition(".")
+    module, _, function = yaml_of(name)["_target_"].rpartition(".")
     return getattr(import_module(module), function)
 
 
+@cache
 def couples(name: str) -> bool:
     """Whether the loss declares that its pairs see each other."""
     return getattr(inspect.getmodule(function_of(name)), "COUPLES_PAIRS", False)
 
 
-def needs_of(name: str) -> set[str]:
+@cache
+def needs_of(name: str) -> frozenset[str]:
     parameters = inspect.signature(function_of(name)).parameters.values()
-    return {each.name for each in parameters if each.kind is not each.KEYWORD_ONLY}
+    return frozenset(each.name for each in parameters if each.kind is not each.KEYWORD_ONLY)
 
 
 WHOLE = {"pairs", "ref_pairs", "start_pairs", "pair_labels"}
