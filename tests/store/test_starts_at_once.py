@@ -1,6 +1,6 @@
 """A hundred starts at the same moment: a folder for each run, and one run to a folder."""
 
-import threading
+import multiprocessing
 from collections import Counter
 from pathlib import Path
 
@@ -13,12 +13,15 @@ STARTS = 100
 
 
 def started(configs: list[RunConfig], outputs: Path) -> Counter[str]:
-    """How each start ended: all at one moment, each holding its folder until all have begun."""
-    together, begun = threading.Barrier(len(configs)), threading.Barrier(len(configs))
-    ended: Counter[str] = Counter()
+    """How each start ended: a process each, all at one moment, each holding its folder until all
+    have begun.
+    """
+    here = multiprocessing.get_context("fork")
+    together, begun = here.Barrier(len(configs)), here.Barrier(len(configs))
+    ended = here.SimpleQueue()
 
     def start(config: RunConfig) -> None:
-        together.wait()
+        together.wait(60)
         try:
             with RunFolder.opened(
                 outputs / config.run_name(),
@@ -26,18 +29,20 @@ def started(configs: list[RunConfig], outputs: Path) -> Counter[str]:
                 identity=config.identity(),
                 environment={"seed": config.seed},
             ) as folder:
-                ended[folder.run_id] += 1
-                begun.wait()
+                ended.put(folder.run_id)
+                begun.wait(60)
         except AlignError as error:
-            ended[str(error).rpartition("/")[2]] += 1
-            begun.wait()
+            ended.put(str(error).rpartition("/")[2])
+            begun.wait(60)
 
-    threads = [threading.Thread(target=start, args=(config,)) for config in configs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return ended
+    processes = [here.Process(target=start, args=(config,)) for config in configs]
+    for process in processes:
+        process.start()
+    found = Counter(ended.get() for _ in processes)
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    return found
 
 
 def test_a_hundred_runs_get_a_hundred_folders(tmp_path: Path) -> None:
