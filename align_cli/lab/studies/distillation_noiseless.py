@@ -6,12 +6,17 @@ from typing import Annotated
 from align_cli.bandit.instance import check_pairs
 from align_cli.bandit.instances import rare
 from align_cli.lab.experiment import Cell, Experiment, Results, values
-from align_cli.lab.reading import Claim, Figure, Point, Reading, Table, judged, prose
+from align_cli.lab.reading import Claim, Figure, Point, Reading, Table, Value, judged, prose
 from align_cli.lab.slope import slope
 
 EXACT = 1e-12
 """A KL that only rounding keeps from 0 [nats]."""
 SOURCES = ("best", "reference")
+
+Places = tuple[int, ...]
+Found = dict[str, list[float]]
+"""{line: its figure at every place}."""
+
 SHOWS = prose("""
     Where a teacher shows the reward gap of a pair instead of a preference, and shows it without
     noise, least squares in a linear class is exact as soon as the differences that were drawn span
@@ -70,11 +75,7 @@ def distillation_noiseless(
     ]  # fmt: skip
 
     def read(results: Results) -> Reading:
-        def share(source: str, many: int) -> float:
-            kls = values(results[f"linear, pairs of the {source}, {many}"], "kl")
-            return fmean(float(kl < EXACT) for kl in kls)
-
-        shares = {s: [share(s, many) for many in recovery_pairs] for s in SOURCES}
+        shares = {s: [_share(results, s, many) for many in recovery_pairs] for s in SOURCES}
         errors = {
             f"noise {level:g}": [
                 fmean(values(results[f"tabular, noise {level:g}, {many}"], "deviation"))
@@ -82,58 +83,72 @@ def distillation_noiseless(
             ]
             for level in (0.0, noise)
         }
-        tables = (
-            Table(
-                "linear class: share of runs that are exact",
-                ("pairs", *(f"of the {source}" for source in SOURCES)),
-                tuple(
-                    (many, *(shares[s][place] for s in SOURCES))
-                    for place, many in enumerate(recovery_pairs)
-                ),
-            ),
-            Table(
-                "tabular class: mean |deviation| [reward units]",
-                ("pairs", *errors),
-                tuple(
-                    (many, *(found[place] for found in errors.values()))
-                    for place, many in enumerate(deviation_pairs)
-                ),
-            ),
-        )
-        figures = (
-            Figure(
-                title="linear class: how often it is exact", x="pairs", y="share of runs",
-                log_x=True, log_y=False, lines=_lines(recovery_pairs, shares),
-            ),
-            Figure(
-                title="tabular class: error", x="pairs", y="mean |deviation|",
-                log_x=True, lines=_lines(deviation_pairs, errors),
-            ),
-        )  # fmt: skip
         claims = [_recovery(source, recovery_pairs, shares[source]) for source in SOURCES]
         if len(set(deviation_pairs)) > 1:
             claims += _slopes(deviation_pairs, errors)
         return Reading(
-            claims=tuple(claims), tables=tables, figures=figures, shows=SHOWS, limits=LIMITS
+            claims=tuple(claims),
+            tables=_tables(recovery_pairs, shares, deviation_pairs, errors),
+            figures=_figures(recovery_pairs, shares, deviation_pairs, errors),
+            shows=SHOWS,
+            limits=LIMITS,
         )
 
     return Experiment((*linear, *tabular), read)
 
 
-def _lines(places: tuple[int, ...], found: dict[str, list[float]]) -> dict[str, list[Point]]:
+def _share(results: Results, source: str, many: int) -> float:
+    """Of the runs, those that are exact."""
+    kls = values(results[f"linear, pairs of the {source}, {many}"], "kl")
+    return fmean(float(kl < EXACT) for kl in kls)
+
+
+def _tables(linear: Places, shares: Found, tabular: Places, errors: Found) -> tuple[Table, ...]:
+    return (
+        Table(
+            "linear class: share of runs that are exact",
+            ("pairs", *(f"of the {source}" for source in shares)),
+            _rows(linear, shares),
+        ),
+        Table(
+            "tabular class: mean |deviation| [reward units]",
+            ("pairs", *errors),
+            _rows(tabular, errors),
+        ),
+    )
+
+
+def _rows(places: Places, found: Found) -> tuple[tuple[Value, ...], ...]:
+    return tuple((many, *numbers) for many, *numbers in zip(places, *found.values(), strict=True))
+
+
+def _figures(linear: Places, shares: Found, tabular: Places, errors: Found) -> tuple[Figure, ...]:
+    return (
+        Figure(
+            title="linear class: how often it is exact", x="pairs", y="share of runs",
+            log_x=True, log_y=False, lines=_lines(linear, shares),
+        ),
+        Figure(
+            title="tabular class: error", x="pairs", y="mean |deviation|",
+            log_x=True, lines=_lines(tabular, errors),
+        ),
+    )  # fmt: skip
+
+
+def _lines(places: Places, found: Found) -> dict[str, list[Point]]:
     return {
         name: [Point(x, y) for x, y in sorted(zip(places, each, strict=True))]
         for name, each in found.items()
     }
 
 
-def _recovery(source: str, places: tuple[int, ...], shares: list[float]) -> Claim:
+def _recovery(source: str, places: Places, shares: list[float]) -> Claim:
     said = ", ".join(f"{share:.2f} at {many}" for many, share in zip(places, shares, strict=True))
     figures = {str(many): share for many, share in zip(places, shares, strict=True)}
     return Claim("measured", f"exact recovery from pairs of the {source}: {said}", "even", figures)
 
 
-def _slopes(places: tuple[int, ...], errors: dict[str, list[float]]) -> list[Claim]:
+def _slopes(places: Places, errors: Found) -> list[Claim]:
     slopes = {name: slope(places, found) for name, found in errors.items()}
     clean, noisy = slopes.values()
     text = "; ".join(f"{name}: slope {value:.2f}" for name, value in slopes.items())

@@ -1,12 +1,15 @@
 """Under a verifier that lets wrong answers through, best-of-N's winners get worse as N grows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Annotated
 
 from align_cli.errors import ConfigError
 from align_cli.lab.experiment import Cell, Experiment, Measurement, Results, values
 from align_cli.lab.reading import Claim, Figure, Point, Reading, Table, judged, prose
+
+Drawn = Mapping[int, list[float]]
+"""{N: the share in each draw}."""
 
 SHOWS = prose("""
     Of one difficulty the chance that a chosen answer is wrong is (1 - p) e / a at every N, with a =
@@ -64,48 +67,64 @@ def false_winners(
     def read(results: Results) -> Reading:
         rows = results["predicted"]
         drawn = {many: values(results[f"drawn, n={many}"], "share") for many in n}
-        table = Table(
-            "share of chosen answers that are wrong",
-            ("N", "predicted", "drawn", f"Beta({beta_a:g}, {beta_b:g}), predicted"),
-            tuple(
-                (many, _one(rows, "listed", many), fmean(drawn[many]) if drawn[many] else None,
-                 _one(rows, "beta", many))
-                for many in n
-            ),
-        )  # fmt: skip
-        by_difficulty = Table(
-            "by difficulty: chance of a pair, and that its chosen answer is wrong at any N",
-            ("P(right)", "wrong", *(f"pair, N={many}" for many in n)),
-            tuple(
-                (f"{p:g}", _one(rows, f"false {p:g}", n[0]),
-                 *(_one(rows, f"pair {p:g}", many) for many in n))
-                for p in right
-            ),
-        )  # fmt: skip
-        shares = {
-            "listed difficulties": _line(rows, "listed", n),
-            f"Beta({beta_a:g}, {beta_b:g})": _line(rows, "beta", n),
-            "drawn": [Point(many, fmean(drawn[many])) for many in sorted(n) if drawn[many]],
-        }
-        figures = (
-            Figure(
-                title="false winners as N grows", x="answers per prompt", y="share of winners",
-                log_x=True, log_y=False, lines=shares,
-            ),
-            Figure(
-                title="who yields a pair", x="answers per prompt", y="chance of a pair",
-                log_x=True, log_y=False,
-                lines={f"P(right) {p:g}": _line(rows, f"pair {p:g}", n) for p in right},
-            ),
-        )  # fmt: skip
+        beta = f"Beta({beta_a:g}, {beta_b:g})"
         claims = [_agreement(rows, many, drawn[many]) for many in n if len(drawn[many]) > 1]
-        claims.insert(0, _growth(rows, n))
         return Reading(
-            claims=tuple(claims), tables=(table, by_difficulty), figures=figures,
-            shows=SHOWS, limits=LIMITS,
-        )  # fmt: skip
+            claims=(_growth(rows, n), *claims),
+            tables=(_shares(rows, drawn, beta), _by_difficulty(rows, n, right)),
+            figures=(_growing(rows, drawn, beta), _yields(rows, n, right)),
+            shows=SHOWS,
+            limits=LIMITS,
+        )
 
     return Experiment(cells if n else (), read)
+
+
+def _shares(rows: Sequence[Measurement], drawn: Drawn, beta: str) -> Table:
+    return Table(
+        "share of chosen answers that are wrong",
+        ("N", "predicted", "drawn", f"{beta}, predicted"),
+        tuple(
+            (many, _one(rows, "listed", many), fmean(found) if found else None,
+             _one(rows, "beta", many))
+            for many, found in drawn.items()
+        ),
+    )  # fmt: skip
+
+
+def _by_difficulty(
+    rows: Sequence[Measurement], n: tuple[int, ...], right: tuple[float, ...]
+) -> Table:
+    return Table(
+        "by difficulty: chance of a pair, and that its chosen answer is wrong at any N",
+        ("P(right)", "wrong", *(f"pair, N={many}" for many in n)),
+        tuple(
+            (f"{p:g}", _one(rows, f"false {p:g}", n[0]),
+             *(_one(rows, f"pair {p:g}", many) for many in n))
+            for p in right
+        ),
+    )  # fmt: skip
+
+
+def _growing(rows: Sequence[Measurement], drawn: Drawn, beta: str) -> Figure:
+    n = tuple(drawn)
+    return Figure(
+        title="false winners as N grows", x="answers per prompt", y="share of winners",
+        log_x=True, log_y=False,
+        lines={
+            "listed difficulties": _line(rows, "listed", n),
+            beta: _line(rows, "beta", n),
+            "drawn": [Point(many, fmean(drawn[many])) for many in sorted(n) if drawn[many]],
+        },
+    )  # fmt: skip
+
+
+def _yields(rows: Sequence[Measurement], n: tuple[int, ...], right: tuple[float, ...]) -> Figure:
+    return Figure(
+        title="who yields a pair", x="answers per prompt", y="chance of a pair",
+        log_x=True, log_y=False,
+        lines={f"P(right) {p:g}": _line(rows, f"pair {p:g}", n) for p in right},
+    )  # fmt: skip
 
 
 def _one(rows: Sequence[Measurement], quantity: str, at: int) -> float | None:

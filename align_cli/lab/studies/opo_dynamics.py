@@ -5,7 +5,7 @@ from typing import Annotated
 
 from align_cli.errors import ConfigError
 from align_cli.lab.experiment import Cell, Experiment, Results, medians, values
-from align_cli.lab.reading import Claim, Figure, Point, Reading, Table, judged, prose
+from align_cli.lab.reading import Claim, Figure, Point, Reading, Table, Value, judged, prose
 
 HOME = "align_cli.lab.opo_dynamics"
 FIXED = {"escort": "exp((1 - alpha) A) / policy^(1 - alpha)", "absorbed": "exp((1 - alpha) A)"}
@@ -80,47 +80,52 @@ def opo_dynamics(
     )  # fmt: skip
 
     def read(results: Results) -> Reading:
-        claims = [
+        title = (
+            f"gradients at probability p of the right arm (target v = {target:g}, mu = {mu:g}; SFT "
+            "is DPO's at beta 1; log: OPO's log surrogate)"
+        )
+        claims = (
             *_projections(results, mu),
             *_contractions(results, alpha, (1 - eta * mu) ** steps),
-        ]
-        claims += _ends(results)
-        gradients = Table(
-            f"gradients at probability p of the right arm (target v = {target:g}, mu = {mu:g}; SFT "
-            "is DPO's at beta 1; log: OPO's log surrogate)",
-            ("p", *NAMES.values()),
-            tuple(
-                (f"{p:g}", *(values(results["gradients"], name, p)[0] for name in NAMES))
-                for p in chances
-            ),
+            *_ends(results),
         )
-        figures = (
-            Figure(
-                title="iterated closed form", x="round", y="total variation to softmax(rewards)",
-                lines={
-                    drive: _thinned(medians(results[f"fixed point, {drive}"], "distance"))
-                    for drive in FIXED
-                },
-            ),
-            Figure(
-                title="size of the gradient", x="1 - p", y="|gradient|", log_x=True,
-                lines={
-                    name: sorted(
-                        (
-                            Point(1 - p, abs(values(results["gradients"], key, p)[0]))
-                            for p in chances
-                        ),
-                        key=lambda point: point.x,
-                    )
-                    for key, name in NAMES.items()
-                },
-            ),
-        )  # fmt: skip
         return Reading(
-            claims=tuple(claims), tables=(gradients,), figures=figures, shows=SHOWS, limits=LIMITS
+            claims=claims,
+            tables=(_gradients(title, results, chances),),
+            figures=(_iterated(results), _sizes(results, chances)),
+            shows=SHOWS,
+            limits=LIMITS,
         )
 
     return Experiment(cells, read)
+
+
+def _gradients(title: str, results: Results, chances: tuple[float, ...]) -> Table:
+    rows: tuple[tuple[Value, ...], ...] = tuple(
+        (f"{p:g}", *(values(results["gradients"], name, p)[0] for name in NAMES)) for p in chances
+    )
+    return Table(title, ("p", *NAMES.values()), rows)
+
+
+def _iterated(results: Results) -> Figure:
+    lines = {
+        drive: _thinned(medians(results[f"fixed point, {drive}"], "distance")) for drive in FIXED
+    }
+    return Figure(
+        title="iterated closed form", x="round", y="total variation to softmax(rewards)",
+        lines=lines,
+    )  # fmt: skip
+
+
+def _sizes(results: Results, chances: tuple[float, ...]) -> Figure:
+    def size(name: str, p: float) -> Point:
+        return Point(1 - p, abs(values(results["gradients"], name, p)[0]))
+
+    lines = {
+        shown: [size(name, p) for p in sorted(chances, reverse=True)]
+        for name, shown in NAMES.items()
+    }
+    return Figure(title="size of the gradient", x="1 - p", y="|gradient|", log_x=True, lines=lines)
 
 
 def _thinned(points: Sequence[Point]) -> list[Point]:

@@ -1,6 +1,7 @@
 """Pairs of the policy and a G-optimal design need two rounds, whatever the reference covers."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from align_cli.bandit.instance import check_pairs
 from align_cli.lab.coverage import constant, instance
@@ -9,6 +10,9 @@ from align_cli.lab.reading import Claim, Figure, Point, Reading, Table, Value, j
 
 WAYS = {"offline": "offline", "on-policy": "on_policy", "hybrid": "g_optimal"}
 FILLED = {"on-policy": "on_policy", "policy x uniform": "policy_uniform", "hybrid": "g_optimal"}
+Lines = Mapping[str, Sequence[Point]]
+"""{cell: a figure by round}."""
+
 SHOWS = prose("""
     One answer of each pair from the policy and one from the design that makes the largest leverage
     least: after one round every arm's reward is known alike well, so the first fit is near the
@@ -53,87 +57,102 @@ def two_rounds(
         (filled_rare_mass, filled_pairs),
     ):
         check_pairs(instance(mass), many)
-    measure = "align_cli.lab.coverage.rounds_of_dpo"
     common = {"rounds": 2, "seeds": seeds}
     plain = [
-        Cell(
-            f"rare_mass={mass:g}, {way}", measure,
-            {"rare_mass": mass, "sampler": sampler, "pairs": pairs, **common},
-        )
-        for mass in rare_mass for way, sampler in WAYS.items()
-    ]  # fmt: skip
+        _cell(_plain(mass, way), {"rare_mass": mass, "sampler": sampler, "pairs": pairs, **common})
+        for mass in rare_mass
+        for way, sampler in WAYS.items()
+    ]
+    copies = {"rare_mass": filled_rare_mass, "pairs": filled_pairs, "fillers": fillers, **common}
     filled = [
-        Cell(
-            f"{fillers} fillers, {way}", measure,
-            {
-                "rare_mass": filled_rare_mass, "sampler": sampler, "pairs": filled_pairs,
-                "fillers": fillers, **common,
-            },
-        )
+        _cell(_filled(fillers, way), {**copies, "sampler": sampler})
         for way, sampler in FILLED.items()
-    ]  # fmt: skip
+    ]
 
     def read(results: Results) -> Reading:
         kl = {name: medians(rows, "kl") for name, rows in results.items()}
         limits = {mass: constant(mass, "g_optimal") / pairs for mass in rare_mass}
-        rows: list[tuple[Value, ...]] = [
-            (
-                f"{mass:g}",
-                *(kl[f"rare_mass={mass:g}, {way}"][number].y for way in WAYS for number in (1, 2)),
-                limits[mass],
-            )
-            for mass in rare_mass
-        ]
-        columns = [f"{way} {number}" for way in WAYS for number in (1, 2)]
-        tables = (
-            Table(
-                f"median KL [nats] after rounds 1 and 2 of {pairs} pairs",
-                ("rare mass", *columns, "hybrid limit"), tuple(rows),
-            ),
-            Table(
-                f"median KL [nats] with {fillers} fillers, rare_mass={filled_rare_mass:g}, "
-                f"{filled_pairs} pairs a round",
-                ("way", "start", "round 1", "round 2"),
-                tuple(
-                    (way, *(point.y for point in kl[f"{fillers} fillers, {way}"])) for way in FILLED
-                ),
-            ),
-        )  # fmt: skip
-        lines = {
-            way: [Point(m, kl[f"rare_mass={m:g}, {way}"][2].y) for m in sorted(rare_mass)]
-            for way in WAYS
-        }
-        lines["hybrid's limit"] = [Point(mass, limits[mass]) for mass in sorted(rare_mass)]
-        figures = (
-            Figure(
-                title="KL after two rounds", x="rare mass under the reference", y="KL [nats]",
-                log_x=True, lines=lines,
-            ),
-            Figure(
-                title=f"with {fillers} useless copies", x="round", y="KL [nats]",
-                lines={way: kl[f"{fillers} fillers, {way}"] for way in FILLED},
-                bars=f"quartiles of {seeds} seeds",
-            ),
-        )  # fmt: skip
-        claims = [
-            _claim(mass, kl[f"rare_mass={mass:g}, hybrid"][2].y, limits[mass], factor)
-            for mass in rare_mass
-        ]
-        ends = {way: kl[f"{fillers} fillers, {way}"][2].y for way in FILLED}
-        claims.append(
-            judged(
-                ends["hybrid"] < min(ends["on-policy"], ends["policy x uniform"]),
-                f"with {fillers} fillers two rounds leave a KL of {ends['hybrid']:.3g} hybrid, "
-                f"{ends['policy x uniform']:.3g} policy x uniform, {ends['on-policy']:.3g} "
-                "on-policy: the design is not misled by copies",
-                ends,
-            )
+        title = f"median KL [nats] after rounds 1 and 2 of {pairs} pairs"
+        titled = (
+            f"median KL [nats] with {fillers} fillers, rare_mass={filled_rare_mass:g}, "
+            f"{filled_pairs} pairs a round"
         )
+        bars = f"quartiles of {seeds} seeds"
+        claims = [
+            _claim(mass, kl[_plain(mass, "hybrid")][2].y, limits[mass], factor)
+            for mass in rare_mass
+        ]
         return Reading(
-            claims=tuple(claims), tables=tables, figures=figures, shows=SHOWS, limits=LIMITS
+            claims=(*claims, _not_misled(kl, fillers)),
+            tables=(_by_mass(title, kl, limits), _by_round(titled, kl, fillers)),
+            figures=(_against_mass(kl, limits), _against_rounds(kl, fillers, bars)),
+            shows=SHOWS,
+            limits=LIMITS,
         )
 
     return Experiment((*plain, *filled), read)
+
+
+def _plain(mass: float, way: str) -> str:
+    """The name of a cell without fillers."""
+    return f"rare_mass={mass:g}, {way}"
+
+
+def _filled(fillers: int, way: str) -> str:
+    """The name of a cell with fillers."""
+    return f"{fillers} fillers, {way}"
+
+
+def _cell(name: str, settings: Mapping[str, Any]) -> Cell:
+    return Cell(name, "align_cli.lab.coverage.rounds_of_dpo", dict(settings))
+
+
+def _by_mass(title: str, kl: Lines, limits: Mapping[float, float]) -> Table:
+    columns = [f"{way} {number}" for way in WAYS for number in (1, 2)]
+    rows: list[tuple[Value, ...]] = [
+        (
+            f"{mass:g}",
+            *(kl[_plain(mass, way)][number].y for way in WAYS for number in (1, 2)),
+            limit,
+        )
+        for mass, limit in limits.items()
+    ]
+    return Table(title, ("rare mass", *columns, "hybrid limit"), tuple(rows))
+
+
+def _by_round(title: str, kl: Lines, fillers: int) -> Table:
+    rows: tuple[tuple[Value, ...], ...] = tuple(
+        (way, *(point.y for point in kl[_filled(fillers, way)])) for way in FILLED
+    )
+    return Table(title, ("way", "start", "round 1", "round 2"), rows)
+
+
+def _against_mass(kl: Lines, limits: Mapping[float, float]) -> Figure:
+    masses = sorted(limits)
+    lines = {way: [Point(m, kl[_plain(m, way)][2].y) for m in masses] for way in WAYS}
+    lines["hybrid's limit"] = [Point(mass, limits[mass]) for mass in masses]
+    return Figure(
+        title="KL after two rounds", x="rare mass under the reference", y="KL [nats]",
+        log_x=True, lines=lines,
+    )  # fmt: skip
+
+
+def _against_rounds(kl: Lines, fillers: int, bars: str) -> Figure:
+    lines = {way: kl[_filled(fillers, way)] for way in FILLED}
+    return Figure(
+        title=f"with {fillers} useless copies", x="round", y="KL [nats]", lines=lines, bars=bars
+    )
+
+
+def _not_misled(kl: Lines, fillers: int) -> Claim:
+    ends = {way: kl[_filled(fillers, way)][2].y for way in FILLED}
+    return judged(
+        ends["hybrid"] < min(ends["on-policy"], ends["policy x uniform"]),
+        f"with {fillers} fillers two rounds leave a KL of {ends['hybrid']:.3g} hybrid, "
+        f"{ends['policy x uniform']:.3g} policy x uniform, {ends['on-policy']:.3g} "
+        "on-policy: the design is not misled by copies",
+        ends,
+    )
 
 
 def _claim(mass: float, kl: float, limit: float, factor: float) -> Claim:
