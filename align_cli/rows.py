@@ -18,7 +18,9 @@ Verdict = Literal[
 Finish = Literal["stop", "length"]
 Author = Literal["current", "reference", "initial", "recorded"]
 """Who wrote a completion; `recorded`: none of this run's policies, it was given."""
-Kind = Literal["natural", "corrected"]
+Kind = Literal["natural", "corrected", "forced"]
+"""`forced`: a sibling's beginning, then a text that makes the policy answer at once; such an answer
+measures the beginning (verifier=progress) and is in no pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,11 @@ class Draw:
     """What the answer begins with; the rest is sampled. None: all of it is."""
     step_end: str | None = None
     """The text that ends a step, where the steps of the answer are to be found."""
+    answer_mark: str | None = None
+    """The text that the final answer begins with: where it first stands, a step ends before it."""
+    forced: str | None = None
+    """Put after the prompt, and the prefix if there is one, for the policy to go on from: it makes
+    it answer at once. None: nothing is put there."""
     judge: bool = True
     """False: drawn for the pool, which no verifier sees. The same draw asked for again with True is
     not drawn again: the pool's completion is judged."""
@@ -181,7 +188,11 @@ class Draw:
                 f"draw {self.prompt_id}/{self.index}: a prefix of {kept} tokens leaves nothing of "
                 f"max_new_tokens={self.decoding.max_new_tokens}, which counts the whole answer"
             )
-        if self.step_end == "":
+        if (self.kind == "forced") != bool(self.forced):
+            raise RowError(
+                f"draw {self.prompt_id}/{self.index}: exactly the forced have a text put"
+            )
+        if "" in (self.step_end, self.answer_mark):
             raise RowError(f"draw {self.prompt_id}/{self.index}: an empty text ends no step")
         if (self.kind == "corrected") != (self.corrects is not None):
             raise RowError(f"draw {self.prompt_id}/{self.index}: a correction says of what")
@@ -242,6 +253,8 @@ class Completion:
     """Index of the sibling that its first tokens come from; None: all of it was sampled for it."""
     kept_tokens: int = 0
     """How many tokens those are; they cost nothing here."""
+    forced_tokens: int = 0
+    """How many tokens after those were put there to make the policy answer; nobody sampled them."""
     step_ends: tuple[int, ...] | None = None
     """After how many tokens each step ends, by the draw's delimiter; None: not looked for."""
 

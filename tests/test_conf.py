@@ -56,6 +56,8 @@ def test_a_yaml_composes_and_binds(file: Path) -> None:
 
 def _fitting(group: str, choice: str) -> list[str]:
     """What a choice needs beside it: a loss on groups, a sampler of steps, another examiner."""
+    if (group, choice) == ("verifier", "progress"):
+        return ["evaluation.verifier=exact", "sampler=forced_stop"]
     if group == "verifier":  # Those that judge siblings against each other examine no policy.
         return ["evaluation.verifier=exact"]
     if (group, choice) == ("pairing", "sibling_steps"):

@@ -83,10 +83,24 @@ Scores against siblings say who is better, not how good, so such a verifier cann
 `evaluation.verifier=exact` names one that can. A verifier that only grades is reported by
 `eval/sampled_score` and never as an accuracy.
 
+## Progress of the steps
+
+```bash
+align run sampler=forced_stop verifier=progress evaluation.verifier=exact pairing=best_worst
+```
+
+cuts every answer at the ends of its steps and makes the policy answer there at once
+(`sampler.force` is put after the beginning). J of a beginning is the share of its forced answers
+that are right, progress what a step adds to J, and an answer's score its outcome plus
+`verifier.weight` times the progress (MRT, as a score: a reconstruction). Outcome and J are what
+`evaluation.verifier` says. Forced answers are rows like any other (`kind` is `forced`,
+`forced_tokens` of them were put there), in no pair and in no number of the answers;
+`label/forced_right/K_steps` is the curve of J over the steps, `sample/forced` what it cost in
+draws.
+
 ## Not here
 
-A rubric that a second model rewrites during training (MPO, arXiv:2504.20157) is not offered: the
-how often and in which words it rewrites is not known to us. Nor is the progress of forced stops
-(MRT, arXiv:2503.07572): it needs fresh draws from the policy for every cut of every answer, and a
-verifier is given no policy. A local transformers model judges through a server of its own.
+A rubric that a second model rewrites during training (MPO, arXiv:2504.20157) is not offered: how
+often and in which words it rewrites is not known to us. A local transformers model judges through
+a server of its own.
 """

@@ -107,6 +107,11 @@ class _Unit:
     """A loaded verifier with what it judges, as the loop's parts have it."""
 
     def __init__(self, binding: "Binding", device: str) -> None:
+        if "outcome" in binding.needs:
+            raise ConfigError(
+                f"verify: verifier={binding.choice} judges answers by what a run draws beside "
+                "them, and a file holds none of that; choose a verifier of the answers alone"
+            )
         self.call, self.unit, self.target = binding.load(), binding.unit, binding.target
         self.offered: dict[str, Any] = {"say": progress().print}
         if "device" in binding.needs:

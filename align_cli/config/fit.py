@@ -29,6 +29,7 @@ def check_fit(bindings: Mapping[str, Binding], folders: Sequence[Path]) -> None:
     """
     if "sampler" in bindings:
         _check_embedding(bindings["sampler"])
+        _check_forced(bindings["sampler"], bindings.get("verifier"))
     if "loss" not in bindings or "pairing" not in bindings:
         return
     loss, pairing = bindings["loss"], bindings["pairing"]
@@ -95,6 +96,15 @@ def _check_draws(
         raise ConfigError(
             f"sampler.n={most}: pairing={pairing.choice} needs {least} answers of a prompt to make "
             f"one of its {pairing.unit}, so no round could train; set sampler.n={least} or more"
+        )
+
+
+def _check_forced(sampler: Binding, verifier: Binding | None) -> None:
+    """What measures answers by forced ones needs a sampler that draws them."""
+    if verifier is not None and "outcome" in verifier.needs and "force" not in sampler.settings:
+        raise ConfigError(
+            f"verifier={verifier.choice} measures answers by forced ones, which "
+            f"sampler={sampler.choice} does not draw; set sampler=forced_stop"
         )
 
 

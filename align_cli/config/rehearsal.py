@@ -10,10 +10,10 @@ def rehearse(config: Frozen) -> None:
         config.bindings["schedule"].load()()
     sampler = config.bindings.get("sampler")
     if sampler is not None and _asks_nothing(sampler):
-        sampler.load()(prompts=(), judged=())
+        sampler.load()(prompts=(), judged=(), pool=())
 
 
 def _asks_nothing(sampler: Binding) -> bool:
     """Whether a call without prompts is only a check: one of ours, that reads no file or model."""
-    plain = sampler.needs <= {"prompts", "judged"}
+    plain = sampler.needs <= {"prompts", "judged", "pool"}
     return plain and sampler.target.startswith("align_cli.") and "path" not in sampler.settings

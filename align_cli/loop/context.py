@@ -35,6 +35,8 @@ class Part:
     loop_settings: Mapping[str, Any]
     unit: str = ""
     """Pairs or groups, or what a verifier judges: see config/units.py; empty for others."""
+    leans_on: Mapping[str, Any] = field(default_factory=dict)
+    """{name: what it is made from} of other components that it calls."""
 
     def __call__(self, **offer: Any) -> Any:
         """Call the component with everything on offer; it takes its share."""
@@ -49,7 +51,8 @@ class Part:
             for name, value in self.settings.items()
             if name.endswith("_target") and value is not None
         }
-        return {**facts, "code": fingerprint.of_code(self.target), **named}
+        code = fingerprint.of_code(self.target)
+        return {**facts, "code": code, **named, **self.leans_on}
 
 
 @dataclass

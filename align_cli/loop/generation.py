@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from align_cli.loop.context import Loop, PolicyRef
-from align_cli.loop.continued import asked, joined
+from align_cli.loop.continued import asked, forced, forced_ids, joined
 from align_cli.loop.recorded import recorded
 from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
@@ -64,7 +64,7 @@ def _told(draw: Draw) -> dict[str, Any]:
 
     Whether it is judged says nothing of how it is drawn: a pool shares the draws of best_of_n.
     """
-    seldom = ("given", "prefix", "step_end")
+    seldom = ("given", "prefix", "step_end", "answer_mark", "forced")
     facts = {k: v for k, v in asdict(draw).items() if k not in seldom or v is not None}
     del facts["judge"]
     return facts
@@ -108,12 +108,13 @@ def _shard(loop: Loop, request: Request, draws: Sequence[Draw], cost: Cost) -> l
             generated = recorded(mine, prompt_ids, model, cost)
             advance(len(mine), 0)
         else:
-            wanted, begun = asked(mine, prompt_ids)
+            put = forced(mine, prompt_ids, model, cost)
+            wanted, begun = asked(mine, prompt_ids, put)
             made = loop.parts["engine"](
                 draws=wanted, prompt_ids=begun, keys=keys, model=model, advance=advance
             )
             _count(model, made, cost)
-            generated = [joined(*each) for each in zip(mine, prompt_ids, made, strict=True)]
+            generated = [joined(*each) for each in zip(mine, prompt_ids, put, made, strict=True)]
         outside = _prompt_logps(request, mine, generated, model, cost)
         content = request.models.content(author)
         for place, draw, out, key, logp in zip(places, mine, generated, keys, outside, strict=True):
@@ -192,9 +193,12 @@ def _completion(
         max_new_tokens=draw.decoding.max_new_tokens,
         continues=None if draw.prefix is None else draw.prefix.of,
         kept_tokens=0 if draw.prefix is None else len(draw.prefix.token_ids),
+        forced_tokens=len(forced_ids(draw, model)),
         step_ends=_steps(draw, out, model),
     )
 
 
 def _steps(draw: Draw, out: Generated, model: LanguageModel) -> tuple[int, ...] | None:
-    return None if draw.step_end is None else step_ends(model, out.token_ids, draw.step_end)
+    if draw.step_end is None:
+        return None
+    return step_ends(model, out.token_ids, draw.step_end, before=draw.answer_mark)

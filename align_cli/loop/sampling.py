@@ -25,7 +25,7 @@ from align_cli.loop.pool_of_round import (
     chosen_stage,
     conclude_pool,
 )
-from align_cli.loop.verdicts import label_metrics
+from align_cli.loop.verdicts import forced_metrics, label_metrics
 from align_cli.rows import Completion, Draw, Judged, Prompt, Wanted
 from align_cli.seeds import derive
 from align_cli.store.stage import Stage
@@ -36,6 +36,7 @@ class Sampled:
     """Everything drawn and judged in one round."""
 
     judged: list[Judged]
+    """The answers; forced ones, which only measure others, are in the stages alone."""
     draws: Mapping[tuple[str, int], Draw]
     completions: dict[str, Stage]
     labels: dict[str, Stage]
@@ -71,7 +72,7 @@ def sample(
     while draws := work.asked(prompts):
         work.carry_out(draws)
     _conclude(work, policies)
-    return Sampled(work.judged, work.draws, work.completions, work.labels)
+    return Sampled(work.answers, work.draws, work.completions, work.labels)
 
 
 @dataclass
@@ -92,6 +93,11 @@ class _Round:
     passes: int = 0
     spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     """{place: seconds}"""
+
+    @property
+    def answers(self) -> list[Judged]:
+        """What may be trained on: all that is judged but forced answers."""
+        return [one for one in self.judged if one.completion.kind != "forced"]
 
     @property
     def prompts(self) -> Mapping[str, Prompt]:
@@ -232,10 +238,13 @@ def _conclude(work: _Round, policies: Mapping[str, PolicyRef]) -> None:
         "3_labels",
         work.labels,
         round_number=work.number,
-        metrics=label_metrics(
-            [judged.label for judged in work.judged],
-            {prompt.id: prompt.stratum for prompt in work.prompts.values()},
-        ),
+        metrics={
+            **label_metrics(
+                [judged.label for judged in work.answers],
+                {prompt.id: prompt.stratum for prompt in work.prompts.values()},
+            ),
+            **forced_metrics(work.judged),
+        },
         inputs={"prompts": work.judging.prompts_content, **drawn},
         seconds=work.spent["3_labels"],
     )
@@ -243,7 +252,10 @@ def _conclude(work: _Round, policies: Mapping[str, PolicyRef]) -> None:
 
 def completion_metrics(rows: Sequence[Completion], prompt_count: int) -> dict[str, float]:
     """Numbers of the draws: how many, how long, how sure, how often the same text."""
-    tokens = sum(len(row.token_ids) for row in rows)
+    generated = sum(len(row.token_ids) - row.kept_tokens - row.forced_tokens for row in rows)
+    # Forced answers are counted and paid for; what answers are like is told by the others.
+    whole = [row for row in rows if row.kind != "forced"]
+    tokens = sum(len(row.token_ids) for row in whole)
     continued = [row for row in rows if row.continues is not None]
     corrected = [row for row in rows if row.kind == "corrected"]
     # The policy's own: another author's draws, those asked for in other words and those that go on
@@ -255,15 +267,15 @@ def completion_metrics(rows: Sequence[Completion], prompt_count: int) -> dict[st
         and (row.author, row.messages, row.continues) == ("current", None, None)
     ]
     natural_tokens = sum(len(row.token_ids) for row in natural)
-    distinct = len({(row.prompt_id, row.token_ids) for row in rows})
+    distinct = len({(row.prompt_id, row.token_ids) for row in whole})
     metrics = {
         "sample/completions": len(rows),
         "sample/draws_per_prompt": len(rows) / prompt_count,
         "sample/corrections": len(corrected),
-        "sample/generated_tokens": tokens - sum(row.kept_tokens for row in continued),
-        "sample/length_tokens": tokens / len(rows),
-        "sample/truncated_share": sum(row.finish == "length" for row in rows) / len(rows),
-        "sample/duplicate_share": 1 - distinct / len(rows),
+        "sample/generated_tokens": generated,
+        "sample/length_tokens": tokens / len(whole),
+        "sample/truncated_share": sum(row.finish == "length" for row in whole) / len(whole),
+        "sample/duplicate_share": 1 - distinct / len(whole),
     }
     if natural_tokens:
         surprise = -sum(sum(row.logps) for row in natural)
@@ -282,6 +294,8 @@ def completion_metrics(rows: Sequence[Completion], prompt_count: int) -> dict[st
     if continued:
         metrics["sample/continued"] = len(continued)
         metrics["sample/kept_tokens"] = sum(row.kept_tokens for row in continued)
+    if len(whole) < len(rows):
+        metrics["sample/forced"] = len(rows) - len(whole)
     if corrected:
         count = sum(len(row.token_ids) for row in corrected)
         total = sum(row.prompt_logp or 0.0 for row in corrected)

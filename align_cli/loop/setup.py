@@ -52,6 +52,8 @@ def opened(config: "Frozen", reporter: Reporter, *, command: str) -> Iterator[Lo
     if "verifier" in parts:
         parts["examiner"] = part_of(config.examiner())
     parts |= {name: placed(parts[name], device, reporter) for name in JUDGES if name in parts}
+    if "verifier" in parts:
+        parts["verifier"] = with_outcome(parts["verifier"], parts["examiner"])
     schedule = parts["schedule"]() if "schedule" in parts else None
     if "loss" in parts:
         probe_loss(parts["loss"])
@@ -148,6 +150,14 @@ def part_of(binding: "Binding") -> Part:
 def placed(part: Part, device: str, reporter: Reporter) -> Part:
     """A component that may ask where to compute, and say a line of its own."""
     return replace(part, call=partial(part.call, device=device, say=reporter.say))
+
+
+def with_outcome(verifier: Part, examiner: Part) -> Part:
+    """A verifier that asks for the outcome of answers, which is what the examiner says of them."""
+    if "outcome" not in verifier.needs:
+        return verifier
+    call = partial(verifier.call, outcome=examiner)
+    return replace(verifier, call=call, leans_on={"outcome": examiner.made_from})
 
 
 def choose_device(wanted: str) -> str:

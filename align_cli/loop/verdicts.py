@@ -2,8 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
-from align_cli.rows import Label
+from align_cli.rows import Judged, Label
 
 
 def label_metrics(labels: Sequence[Label], strata: Mapping[str, str]) -> dict[str, float]:
@@ -29,6 +30,32 @@ def label_metrics(labels: Sequence[Label], strata: Mapping[str, str]) -> dict[st
     for stratum, some in by_stratum(judged, strata):
         metrics |= {f"{name}/{stratum}": rate for name, rate in _error_rates(some).items()}
     return metrics
+
+
+def forced_metrics(judged: Sequence[Judged]) -> dict[str, float]:
+    """How often the policy is right when it is made to answer, by the steps that it had before.
+
+        label/forced_right/<k>_steps    share right of the judged forced answers after k steps
+        label/forced_unscored           how many forced answers could not be judged
+
+    Nothing where no answer was forced. The curve over k is what a longer answer is worth.
+    """
+    by_key = {(one.completion.prompt_id, one.completion.index): one.completion for one in judged}
+    rights: dict[int, list[bool]] = defaultdict(list)
+    forced = [one for one in judged if one.completion.kind == "forced"]
+    for one in forced:
+        row = one.completion
+        steps = 0
+        if row.continues is not None:
+            ends = by_key[row.prompt_id, row.continues].step_ends or ()
+            steps = sum(end <= row.kept_tokens for end in ends)
+        if one.label.right is not None:
+            rights[steps].append(one.label.right)
+    if not forced:
+        return {}
+    shares = {f"label/forced_right/{k}_steps": fmean(rights[k]) for k in sorted(rights)}
+    silent = sum(one.label.score is None for one in forced)
+    return {**shares, "label/forced_unscored": silent}
 
 
 def by_stratum(labels: Iterable[Label], strata: Mapping[str, str]) -> list[tuple[str, list[Label]]]:

@@ -131,7 +131,9 @@ def _step_end(folder: Path) -> str | None:
     """The text that ended a step in this run, where its sampler looked for steps."""
     from align_cli.config.reopened import reopen
 
-    end = reopen(folder / "config.yaml").bindings["sampler"].settings.get("step_end")
+    settings = reopen(folder / "config.yaml").bindings["sampler"].settings
+    # Steps that end before the answer too are in no text a line each: there is no tree to draw.
+    end = None if "answer_mark" in settings else settings.get("step_end")
     return None if end is None else str(end)
 
 

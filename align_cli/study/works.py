@@ -59,6 +59,9 @@ def distinct(works: Iterable[Work]) -> dict[str, Work]:
 def draws_per_prompt(config: "RunConfig") -> float | None:
     """How many draws a prompt gets: as set, or at most for one that looks at labels."""
     settings = config.bindings["sampler"].settings
+    if "stops" in settings:  # Whole answers, and forced ones at every cut and at the beginning.
+        n = float(settings["n"])
+        return n + float(settings["stops"]) * (1 + n * float(settings["cuts"]))
     if "candidates" in settings:  # A pool, of which n are labelled.
         return float(settings["candidates"])
     if "n" in settings:
@@ -83,7 +86,10 @@ class _Works:
         return fingerprint.of_value([self.config.seed, *facts])
 
     def part(self, group: str) -> list[Any]:
-        return _facts(self.parts[group])
+        facts = _facts(self.parts[group])
+        if "outcome" in self.parts[group].needs:
+            facts += _facts(self.config.examiner())
+        return facts
 
     def __iter__(self) -> Iterator[Work]:
         exam = self.key("prompts", self.part("task"), "heldout")
