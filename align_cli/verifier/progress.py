@@ -28,13 +28,14 @@ def progress(
 
     Outcome and J are what `evaluation.verifier` says of the answers, which must call them right or
     wrong; `right` is the outcome alone. Answers of one outcome differ by their progress, so that
-    pairing=best_worst has a pair where all are right or all wrong. The draws are those of
+    pairing=best_worst may find a pair where all are right or all wrong. The draws are those of
     sampler=forced_stop. J of every cut stands in the label's detail.
 
     The sum telescopes: J(c_m) - J(c_0), and c_0 is the same for all answers to a prompt. Hence of
     two answers with the same outcome the one scores higher after whose last cut the policy, made
     to answer, is right more often; the mean also favours few steps. A J is an estimate: with 4
-    forced answers, it moves by 1/4.
+    forced answers, it moves by 1/4. Where the answer is only copied from the last step, as in
+    task=arithmetic, J after that step is the outcome, and the sum orders answers as the outcome.
 
     An answer is unscored where its outcome is, or where none of a cut's forced answers could be
     judged, with their reason. One without any cut (no step ended) makes no progress: 0. A forced
