@@ -1,13 +1,14 @@
 """Small runs of the bundled world, in this process or in one that can be killed."""
 
 import hashlib
-import multiprocessing
 import os
 import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from warm import forked
 
 SMALL = (
     "tracker=none", "device=cpu", "threads=1", "task.prompts_per_round=48",
@@ -56,13 +57,7 @@ def attempt(outputs: Path, log: Path, kill_at: Moment, words: Sequence[str] = ()
     training steps, so kills fall into every stage and into writes. The child appends to `log`
     what it does.
     """
-    context = multiprocessing.get_context("forkserver")
-    # Children share what the server has imported; pandas is what pyarrow imports when it writes.
-    context.set_forkserver_preload(
-        ["align_cli.loop.rounds", "align_cli.config.compose", "pandas.core.api"]
-    )
-    child = context.Process(target=_child, args=(outputs, log, kill_at, tuple(words)))
-    child.start()
+    child = forked(_child, outputs, log, kill_at, tuple(words))
     child.join(240)
     assert child.exitcode is not None, "the run hangs"
     return child.exitcode

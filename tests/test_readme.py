@@ -4,7 +4,6 @@ Long runs are cut down by words put behind them; what needs the network is check
 """
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -12,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -29,11 +29,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 def align(place: Path, *words: str) -> str:
     """Run the command in `place` as a user would; its standard output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "align_cli", *words],
-        cwd=place, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
-        env={**os.environ, "WANDB_MODE": "offline", "COLUMNS": "100"},
-    )  # fmt: skip
+    done = warm.align(place, *words, timeout_s=300, WANDB_MODE="offline", COLUMNS="100")
     assert done.returncode == 0, f"align {' '.join(words)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -107,7 +103,12 @@ def test_a_command_runs(command, place):
 
 def test_the_first_command_reaches_what_it_promises(tmp_path):
     """The bare `align run`, whole: about half a minute of two idle cores."""
-    result = json.loads(align(tmp_path, "run", "--json"))
+    done = subprocess.run(
+        [sys.executable, "-m", "align_cli", "run", "--json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
     start, last = result["start"]["6_scores"], result["rounds"][-1]["6_scores"]
     assert 0.50 < start["eval/sampled_accuracy"] < 0.60
     assert last["eval/sampled_accuracy"] >= 0.85

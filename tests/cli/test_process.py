@@ -49,7 +49,8 @@ def cpu_seconds(words: list[str], cwd: Path) -> float:
     ids=str,
 )
 def test_it_answers_at_once(tmp_path: Path, words: list[str], limit: float) -> None:
-    assert min(cpu_seconds(words, tmp_path) for _ in range(3)) <= limit
+    # Once is proof that it can; a crowded machine takes longer.
+    assert any(cpu_seconds(words, tmp_path) <= limit for _ in range(3))
 
 
 @pytest.mark.parametrize("words", [["run", "lss=dpo"], ["run", "-m", "loss=dpo,dppo"]], ids=str)

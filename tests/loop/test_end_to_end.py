@@ -199,7 +199,7 @@ def test_the_loop_ends_where_nothing_can_be_learnt(tmp_path):
     ("pairing=random",),
 ], ids=lambda words: words[0])  # fmt: skip
 def test_choices_of_the_schedule_run_and_matter(outputs, change):
-    shared = ("schedule.rounds=3",)
+    shared = ("schedule.rounds=3", "task.heldout_prompts=4", "evaluation.samples=0")
     plain = run_small(outputs, *shared)
     changed = run_small(outputs, *shared, *change)
     last = [r.rounds[2]["5_policy"]["after/loss"] for r in (plain, changed)]

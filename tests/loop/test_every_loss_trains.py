@@ -5,14 +5,18 @@ import math
 from pathlib import Path
 
 import pytest
-from small_runs import run_small
+from small_runs import words_of
 
+from align_cli.cli.protocol import protocol
 from align_cli.config.catalogue import choices
+from align_cli.config.compose import compose
+from align_cli.loop.rounds import run
+from align_cli.report.reporter import Silent
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 ONE_ROUND = (
     "schedule.rounds=1", "task.prompts_per_round=24", "task.heldout_prompts=4",
-    "evaluation.samples=1", "schedule.checkpoint_every=100", "schedule.learning_rate=2e-5",
+    "evaluation.samples=0", "schedule.checkpoint_every=100", "schedule.learning_rate=2e-5",
 )  # fmt: skip
 LOG_2 = math.log(2)
 # Loss of the first batch, policy = reference, a right answer against a wrong one (score gap 1).
@@ -87,7 +91,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", [choice.name for choice in choices("loss")])
 def test_a_preset_trains(name: str, outputs: Path):
-    folder = run_small(outputs, *ONE_ROUND, f"loss={name}", f"name={name}").folder
+    config = compose(words_of(outputs, [*ONE_ROUND, f"loss={name}", f"name={name}"]))
+    folder = run(config, Silent()).folder
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     steps = [line["metrics"] for line in lines if line["step"] is not None]
     losses = [step["train/loss"] for step in steps]
@@ -103,11 +108,5 @@ def test_a_preset_trains(name: str, outputs: Path):
         for place in ("start", "round_00")
     )
     assert start != trained
-    assert ("train/chosen_logratio_nats" in steps[0]) == ("none" not in reference_of(name))
-
-
-def reference_of(name: str) -> str:
-    from align_cli.cli.protocol import protocol
-    from align_cli.config.compose import compose
-
-    return dict(protocol(compose([f"loss={name}"])))["reference"].partition(":")[0]
+    reference = dict(protocol(config))["reference"].partition(":")[0]
+    assert ("train/chosen_logratio_nats" in steps[0]) == ("none" not in reference)

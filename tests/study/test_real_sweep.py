@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from small_runs import SMALL, contents
 from test_launchers import needs
 
@@ -77,7 +78,7 @@ def test_a_study_is_run_shared_and_not_run_again(place: Path) -> None:
 def test_a_cell_is_what_the_same_words_make_alone(place: Path, tmp_path: Path) -> None:
     """Runs side by side, and a run by itself in another folder: the same bytes."""
     cell = load_grid(place / "small.yaml").cells[-1]
-    alone = align(tmp_path, "run", *cell.words)
+    alone = warm.align(tmp_path, "run", *cell.words)
     assert alone.returncode == 0, alone.stderr
     mine, theirs = contents(tmp_path / "outputs"), contents(place / "outputs")
     assert mine

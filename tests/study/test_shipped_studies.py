@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from small_runs import SMALL
-from test_real_sweep import align
 
 from align_cli.config.grid import read_yaml, yaml_text
 from align_cli.study.files import studies
@@ -49,10 +49,11 @@ def test_a_study_runs_and_its_question_is_answered(
     tmp_path: Path, name: str, axes: dict[str, list[str]], against: dict[str, str]
 ) -> None:
     cut(name, tmp_path, axes, against)
-    swept = align(tmp_path, "sweep", f"{name}.yaml", "--jobs", "2", "--json")
+    words = ("sweep", f"{name}.yaml", "--jobs", "2", "--json")
+    swept = warm.align(tmp_path, *words, cells_too=True)
     assert swept.returncode == 0, swept.stderr
     assert json.loads(swept.stdout)["done"] == 2
-    compared = align(tmp_path, "compare", name)
+    compared = warm.align(tmp_path, "compare", name, COLUMNS="120")
     assert compared.returncode == 0, compared.stderr
     # One seed cannot carry a claim about seeds, and the report says so.
     assert "seed" in compared.stdout
