@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,7 +18,8 @@ from align_cli.config.elsewhere import Notes, notes
 from align_cli.config.folders import conf_dir
 from align_cli.config.launchers import GROUP, LOCAL, check_installed
 from align_cli.config.refusal import explained
-from align_cli.config.words import Words, checked_all, read_words
+from align_cli.config.schema import Frozen
+from align_cli.config.words import Vocabulary, Words, checked_all, read_words
 from align_cli.errors import AlignError
 
 OURS = {
@@ -76,13 +79,7 @@ def launch(
         number = 0 if OmegaConf.is_missing(context.job, "num") else int(context.job.num)
         caught: Exception | None = None
         try:
-            # What a branch takes from another run is no word that Hydra knows.
-            branch = found[number].config.branch is not None
-            config = (
-                found[number].config
-                if branch
-                else freeze(cfg, context.runtime.choices, lexicon, folders)
-            )
+            config = _frozen(found[number], cfg, context, lexicon, folders)
             task(replace(found[number], config=config))
         except Exception as error:  # noqa: BLE001 (the other jobs go on; each failure is told)
             caught = error
@@ -108,6 +105,16 @@ def launch(
     if failures and len(found) == 1:
         raise failures[0].error
     return failures
+
+
+def _frozen(
+    job: Job, cfg: DictConfig, context: HydraConf, lexicon: Vocabulary, folders: Sequence[Path]
+) -> Frozen:
+    """A job's config, as checked, from what Hydra composed for it."""
+    if job.config.branch is not None:
+        # What a branch takes from another run is no word that Hydra knows.
+        return job.config
+    return freeze(cfg, context.runtime.choices, lexicon, folders)
 
 
 def _launcher(overrides: Sequence[str]) -> str | None:
