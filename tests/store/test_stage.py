@@ -1,6 +1,7 @@
 """A stage is complete or absent, shared by fingerprint, and refuses bytes it did not write."""
 
 import multiprocessing
+import os
 import time
 
 import pytest
@@ -117,6 +118,18 @@ def test_the_lock_waits_for_its_holder_and_dies_with_it(tmp_path, kill):
     holder.join()
     assert waited < 10
     assert kill or waited > 0.2
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done = []
+    move = os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: done.append(os.fstat(number).st_ino))
+    monkeypatch.setattr(os, "replace", lambda a, b: (done.append(b.name), move(a, b)))
+    made(Store(tmp_path))
+    files = [path for path in tmp_path.rglob("*") if path.name in done]
+    assert len(files) == 3  # two shards and the record, which holds their costs
+    for file in files:
+        assert done[done.index(file.name) - 1] == file.stat().st_ino
 
 
 def test_small_files_are_replaced_whole(tmp_path):
