@@ -53,12 +53,14 @@ memory and time; it can still read what you can read. Elsewhere only the limits 
 ## A language model as judge
 
 `llm_judge` grades each answer, `llm_judge_pairwise` compares siblings two by two in both orders.
-Either asks an OpenAI-compatible server (`verifier.server`, `verifier.model`), which may be a local
-model behind vLLM or llama.cpp:
+Either asks an OpenAI-compatible server (`verifier.server`, `verifier.model`). `llm_judge_local` and
+`llm_judge_pairwise_local` ask a transformers model in the run's own process (`verifier.path`): the
+same wording, read once, greedy, in memory beside the policy.
 
 ```bash
 align run verifier=llm_judge_pairwise verifier.model=NAME pairing=best_worst \\
     evaluation.verifier=exact
+align run verifier=llm_judge_local verifier.path=FOLDER verifier.right_from=6
 ```
 
 The rubric is text in the configuration. A hash of it and of the wording around it stands on every
@@ -101,6 +103,5 @@ draws.
 ## Not here
 
 A rubric that a second model rewrites during training (MPO, arXiv:2504.20157) is not offered: how
-often and in which words it rewrites is not known to us. A local transformers model judges through
-a server of its own.
+often and in which words it rewrites is not known to us.
 """

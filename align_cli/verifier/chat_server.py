@@ -58,11 +58,11 @@ class ChatServer:
         """
         url = f"{self.url.rstrip('/')}/chat/completions"
         file = None if self.cache is None else self.cache / f"{key_of(url, body)}.json"
-        if file is not None and (known := _kept(file)) is not None:
+        if file is not None and (known := kept(file)) is not None:
             return Said(text=known)
         said = self._asked(url, json.dumps(body).encode())
         if file is not None and said.text is not None and readable(said.text):
-            _keep(file, {"url": url, "request": body, "text": said.text})
+            keep(file, {"url": url, "request": body, "text": said.text})
         return said
 
     def _asked(self, url: str, body: bytes) -> Said:
@@ -153,7 +153,8 @@ def _advice(code: int) -> str:
     return "; see verifier.server and verifier.model" if code == 404 else ""
 
 
-def _kept(file: Path) -> str | None:
+def kept(file: Path) -> str | None:
+    """The answer on disk; None if there is none."""
     try:
         text = json.loads(file.read_text(encoding="utf-8"))["text"]
     except FileNotFoundError:
@@ -163,7 +164,7 @@ def _kept(file: Path) -> str | None:
     return str(text)
 
 
-def _keep(file: Path, facts: Mapping[str, Any]) -> None:
+def keep(file: Path, facts: Mapping[str, Any]) -> None:
     """In one move: a reader sees the whole file or none."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

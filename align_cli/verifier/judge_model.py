@@ -6,18 +6,21 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from align_cli.errors import ConfigError
 from align_cli.rows import Prompt, Verdict
-from align_cli.verifier.chat_server import ChatServer
+from align_cli.verifier.chat_server import ChatServer, Said
 
 Structured = Literal["json_schema", "json_object", "none"]
 OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 SYSTEM = "You are a fair and careful judge of answers. Judge by this rubric:\n\n{rubric}\n\n{task}"
 DETAIL = 500
 """Characters of the judge's reason that are kept."""
-Value = TypeVar("Value")
+Body = dict[str, Any]
+"""A chat completion request."""
+AskAll = Callable[[Sequence[Body], Callable[[str], bool]], list[Said]]
+"""Requests, and which answers can be read -> what became of each, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,9 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class JudgeModel:
-    """Rubric, wording and decoding of a judge; with the server, all that its opinions depend on."""
+    """Rubric, wording and decoding of a judge; with who is asked, all that opinions depend on."""
 
-    server: ChatServer
+    ask_all: AskAll
     model: str
     rubric: str
     task: str
@@ -58,14 +61,16 @@ class JudgeModel:
     def _system(self) -> str:
         return SYSTEM.format(rubric=self.rubric.strip(), task=self.task)
 
-    def opinion(self, shown: str, read: Callable[[Any], Any]) -> Opinion:
-        """The judge's opinion of what it is shown; `read` raises ValueError on what it cannot use.
+    def opinions(self, shown: Sequence[str], read: Callable[[Any], Any]) -> list[Opinion]:
+        """The judge's opinions of what it is shown; `read` raises ValueError on what it cannot use.
 
         A JSON null where the value should be is a refusal to judge.
         """
-        said = self.server.ask(
-            self._body(shown), lambda text: _parsed(text, read).value is not None
-        )
+        bodies = [self._body(text) for text in shown]
+        said = self.ask_all(bodies, lambda text: _parsed(text, read).value is not None)
+        return [self._opinion(each, read) for each in said]
+
+    def _opinion(self, said: Said, read: Callable[[Any], Any]) -> Opinion:
         if said.refusal is not None:
             return Opinion(verdict="refused", reason=said.refusal[:DETAIL])
         if said.text is None:
@@ -73,8 +78,8 @@ class JudgeModel:
             return Opinion(verdict=verdict, reason=str(said.failure)[:DETAIL])
         return _parsed(said.text, read)
 
-    def _body(self, shown: str) -> dict[str, Any]:
-        body: dict[str, Any] = {
+    def _body(self, shown: str) -> Body:
+        body: Body = {
             "model": self.model,
             "messages": [
                 {"role": "system", "content": self._system},
@@ -131,14 +136,16 @@ def conversation(prompt: Prompt, show_gold: bool) -> str:
     return asked + gold
 
 
-def at_once(
-    ask: Callable[[Value], Opinion], questions: Sequence[Value], workers: int
-) -> list[Opinion]:
-    """Opinions in the order of the questions; where one raises, the rest is not asked."""
-    with ThreadPoolExecutor(workers) as pool:
-        waiting = [pool.submit(ask, question) for question in questions]
-        try:
-            return [each.result() for each in waiting]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+def through(server: ChatServer, workers: int) -> AskAll:
+    """Several requests to a server at once; where one raises, the rest is not asked."""
+
+    def ask_all(bodies: Sequence[Body], readable: Callable[[str], bool]) -> list[Said]:
+        with ThreadPoolExecutor(workers) as pool:
+            waiting = [pool.submit(server.ask, body, readable) for body in bodies]
+            try:
+                return [each.result() for each in waiting]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    return ask_all

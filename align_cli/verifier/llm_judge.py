@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,9 @@ from align_cli.verifier.judge_model import (
     JudgeModel,
     Opinion,
     Structured,
-    at_once,
     conversation,
     schema_of,
+    through,
 )
 from align_cli.verifier.verdicts import graded, judged, unscored
 
@@ -80,33 +81,68 @@ def llm_judge(
             not be read are not kept.
         workers: requests at once.
     """
-    if not lowest < highest:
-        raise ConfigError(f"verifier.lowest {lowest:g} must be below verifier.highest {highest:g}")
+    asked = ChatServer(
+        server, api_key_env, timeout_seconds, retries, first_wait_seconds,
+        longest_wait_seconds, None if cache is None else Path(cache),
+    )  # fmt: skip
+    scale = Scale(lowest, highest, right_from)
     judge = JudgeModel(
-        server=ChatServer(
-            server, api_key_env, timeout_seconds, retries, first_wait_seconds,
-            longest_wait_seconds, None if cache is None else Path(cache),
-        ),
+        ask_all=through(asked, workers),
         model=model,
         rubric=rubric,
-        task=TASK.format(lowest=lowest, highest=highest),
-        schema=schema_of("score", {"type": ["number", "null"]}),
+        task=scale.task,
+        schema=scale.schema,
         structured=structured,
         temperature=temperature,
         max_tokens=max_tokens,
-    )  # fmt: skip
+    )
+    return grades(judge, scale, prompts, completions, show_gold)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The numbers that a grade may be."""
+
+    lowest: float
+    highest: float
+    right_from: float | None
+
+    def __post_init__(self) -> None:
+        if not self.lowest < self.highest:
+            raise ConfigError(
+                f"verifier.lowest {self.lowest:g} must be below verifier.highest {self.highest:g}"
+            )
+
+    @property
+    def task(self) -> str:
+        """How the judge must answer, in words."""
+        return TASK.format(lowest=self.lowest, highest=self.highest)
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The same as a JSON schema."""
+        return schema_of("score", {"type": ["number", "null"]})
+
+    def read(self, answer: dict[str, Any]) -> float | None:
+        """The grade in a judge's answer."""
+        return _score(answer["score"], self.lowest, self.highest)
+
+
+def grades(
+    judge: JudgeModel,
+    scale: Scale,
+    prompts: Sequence[Prompt],
+    completions: Sequence[Completion],
+    show_gold: bool,
+) -> list[Label]:
+    """One label an answer, whoever the judge is."""
     shown = [
         f"{conversation(prompt, show_gold)}\n\n[Answer]\n{completion.text}"
         for prompt, completion in zip(prompts, completions, strict=True)
     ]
-
-    def read(answer: dict[str, Any]) -> float | None:
-        return _score(answer["score"], lowest, highest)
-
-    opinions = at_once(lambda text: judge.opinion(text, read), shown, workers)
     return [
-        _label(completion, opinion, right_from, judge.version)
-        for completion, opinion in zip(completions, opinions, strict=True)
+        _label(completion, opinion, scale.right_from, judge.version)
+        for completion, opinion in zip(completions, judge.opinions(shown, scale.read), strict=True)
     ]
 
 

@@ -13,9 +13,9 @@ from align_cli.verifier.judge_model import (
     JudgeModel,
     Opinion,
     Structured,
-    at_once,
     conversation,
     schema_of,
+    through,
 )
 from align_cli.verifier.verdicts import graded, unscored
 
@@ -24,6 +24,7 @@ TASK = (
     'object and nothing else: {"reason": "one sentence", "winner": "A" or "B" or "tie"}. If you '
     "cannot judge, the winner is null."
 )
+SCHEMA = schema_of("winner", {"enum": ["A", "B", "tie", None]})
 POINTS = {"A": 1.0, "B": 0.0, "tie": 0.5}
 """{winner: points of the answer shown as A}"""
 
@@ -80,19 +81,31 @@ def llm_judge_pairwise(
         cache: folder of answers by server, model and full request; null: none.
         workers: requests at once.
     """
+    asked = ChatServer(
+        server, api_key_env, timeout_seconds, retries, first_wait_seconds,
+        longest_wait_seconds, None if cache is None else Path(cache),
+    )  # fmt: skip
     judge = JudgeModel(
-        server=ChatServer(
-            server, api_key_env, timeout_seconds, retries, first_wait_seconds,
-            longest_wait_seconds, None if cache is None else Path(cache),
-        ),
+        ask_all=through(asked, workers),
         model=model,
         rubric=rubric,
         task=TASK,
-        schema=schema_of("winner", {"enum": ["A", "B", "tie", None]}),
+        schema=SCHEMA,
         structured=structured,
         temperature=temperature,
         max_tokens=max_tokens,
-    )  # fmt: skip
+    )
+    return win_rates(judge, prompts, siblings, least_judged, show_gold)
+
+
+def win_rates(
+    judge: JudgeModel,
+    prompts: Sequence[Prompt],
+    siblings: Sequence[Sequence[Completion]],
+    least_judged: float,
+    show_gold: bool,
+) -> list[Label]:
+    """One label an answer, whoever the judge is."""
     pairs = [
         (prompt, first, second)
         for prompt, members in zip(prompts, siblings, strict=True)
@@ -104,7 +117,7 @@ def llm_judge_pairwise(
         f"{conversation(prompt, show_gold)}\n\n[Answer A]\n{a.text}\n\n[Answer B]\n{b.text}"
         for prompt, a, b in pairs
     ]
-    opinions = at_once(lambda text: judge.opinion(text, _points), shown, workers)
+    opinions = judge.opinions(shown, _points)
     asked = {
         (a.prompt_id, a.index, b.index): opinion
         for (_, a, b), opinion in zip(pairs, opinions, strict=True)
