@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from align_cli.config.branch import Branch
 from align_cli.errors import AlignError, StaleRun
 from align_cli.loop.context import Loop, PolicyRef
+from align_cli.loop.labelling import labels_of
 from align_cli.loop.plan_view import EXTRAPOLATED
 from align_cli.loop.sampling import Sampled
 from align_cli.loop.trail import STEPS, read_steps
 from align_cli.loop.training_set import RoundData
 from align_cli.report.result import read_result
-from align_cli.rows import Completion, Judged, Label, Prompt
+from align_cli.rows import Completion, Judged, Prompt
 from align_cli.store.run_folder import RunFolder, round_name
 from align_cli.store.stage import Stage
 
@@ -94,14 +95,12 @@ def _show(loop: Loop, parent: RunFolder, number: int, place: str, stages: dict[s
 
 
 def _sampled(completions: dict[str, Stage], labels: dict[str, Stage]) -> Sampled:
+    last = labels_of(list(labels.values()))
     judged = [
-        Judged(completion=row, label=label)
-        for name, stage in completions.items()
-        for row, label in zip(
-            stage.read_all("completions", Completion),
-            labels[name].read_all("labels", Label),
-            strict=True,
-        )
+        Judged(completion=row, label=last[row.prompt_id, row.index])
+        for stage in completions.values()
+        for row in stage.read_all("completions", Completion)
+        if row.kind != "forced"
     ]
     return Sampled(judged, {}, completions, labels)
 

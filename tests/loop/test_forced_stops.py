@@ -199,3 +199,21 @@ def test_cuts_are_spread_and_the_last_is_among_them() -> None:
     ]
     assert all(d.decoding.max_new_tokens == 8 + (len(d.prefix.token_ids) if d.prefix else 0)
                for d in draws[2:])  # fmt: skip
+
+
+@pytest.mark.e2e
+def test_a_branch_takes_over_the_answers_and_their_last_labels(folder: Path) -> None:
+    from align_cli.loop.branch import _sampled
+    from align_cli.store.stage import Stage
+
+    drawn, labelled = (
+        {part.name: Stage(part.resolve(), kind, {}) for part in sorted(folder.joinpath(at).iterdir())
+         if part.is_dir()}
+        for at, kind in (("2_completions", "completions"), ("3_labels", "labels"))
+    )  # fmt: skip
+    labels = table(folder / "3_labels")
+    taken = _sampled(drawn, labelled).judged
+    assert len(taken) == 60
+    for one in taken:
+        known = labels[one.completion.prompt_id, one.completion.index]
+        assert one.label.score == known["score"]
