@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,14 +15,22 @@ from typing import Any
 
 # pandas is what pyarrow imports when it first writes.
 PRELOAD = ["align_cli.loop.rounds", "align_cli.config.compose", "pandas.core.api"]
+_server: int | None = None
 
 
 def forked(target: Callable[..., None], *arguments: Any) -> ForkServerProcess:
     """A process of its own, started."""
+    global _server
+    running = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    if running not in (None, _server):
+        # Another test started it, with less in memory, or nothing.
+        os.kill(running, signal.SIGKILL)
+        os.waitid(os.P_PID, running, os.WEXITED | os.WNOWAIT)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     child = context.Process(target=target, args=arguments)
     child.start()
+    _server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     return child
 
 
