@@ -309,6 +309,10 @@ class Label:
     clean_score: float | None = None
     clean_right: bool | None = None
     """What the verifier said before noise; equal to score and right when there is none."""
+    member_scores: tuple[float, ...] | None = None
+    """Of a judge of several members: the score of each; None of any other."""
+    member_weights: tuple[float, ...] | None = None
+    """The weights by which the members' scores were summed; None where they were not."""
 
     def __post_init__(self) -> None:
         if (self.score is None) != (self.verdict != "judged"):

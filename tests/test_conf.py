@@ -81,7 +81,7 @@ def _given(group: str, file: Path) -> list[str]:
     for key in sorted(_left_open(node)):
         function = key.endswith("_target")
         words += ["plugins=[toy_verifiers]"] if function else []
-        value = "[given]" if key == "paths" else "given"
+        value = {"paths": "[given]", "thresholds": "[0.5]"}.get(key, "given")
         words.append(f"{inside}{key}={'toy_verifiers.brief' if function else value}")
     return words
 

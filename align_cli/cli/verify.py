@@ -113,7 +113,8 @@ class _Unit:
                 "them, and a file holds none of that; choose a verifier of the answers alone"
             )
         self.call, self.unit, self.target = binding.load(), binding.unit, binding.target
-        self.offered: dict[str, Any] = {"say": progress().print}
+        # No round has gone before: a judge that changes with them is as in the first.
+        self.offered: dict[str, Any] = {"say": progress().print, "earlier": ()}
         if "device" in binding.needs:
             from align_cli.loop.setup import choose_device  # torch, which other judges do without
 

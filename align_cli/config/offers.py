@@ -35,7 +35,9 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "policy": frozenset({"folder", "seed", "prompts"}),
     "engine": frozenset({"draws", "prompt_ids", "keys", "model", "advance"}),
     "sampler": frozenset({"prompts", "judged", "policy", "pool", "features", "seed"}),
-    "verifier": frozenset({"prompts", "completions", "siblings", "outcome", "device", "say"}),
+    "verifier": frozenset(
+        {"prompts", "completions", "siblings", "earlier", "outcome", "device", "say"}
+    ),
     "noise": frozenset({"label", "prompt", "completion", "seed"}),
     "pairing": frozenset({"siblings", "seed"}),
     "filter": frozenset(

@@ -132,7 +132,7 @@ class Frozen:
             )
 
     def _check_judges(self) -> None:
-        """Scores against siblings say who is better, not how good: they examine no policy."""
+        """What tells only who is better, or judges otherwise each round, examines no policy."""
         if "verifier" not in self.bindings:
             return
         judges = {"verifier": self.bindings["verifier"], "examiner": self.examiner()}
@@ -142,6 +142,12 @@ class Frozen:
                 f"evaluation.verifier: verifier={judges['examiner'].choice} scores an answer "
                 "against its siblings, so the mean of any policy is the same; name a verifier "
                 "that judges answers one by one: evaluation.verifier=exact, or math, ..."
+            )
+        if "earlier" in judges["examiner"].needs:
+            raise ConfigError(
+                f"evaluation.verifier: verifier={judges['examiner'].choice} weighs rewards anew in "
+                "every round, so scores of two rounds are not comparable; name a verifier that "
+                "stays as it is: evaluation.verifier=exact, or math, reward_model, ..."
             )
 
     def examiner(self) -> Binding:

@@ -8,7 +8,7 @@ import torch
 
 from align_cli.errors import ConfigError
 from align_cli.filter.asked import Answers, gaps, sides_of
-from align_cli.model.judge import ready
+from align_cli.model.judge import ready_all
 from align_cli.model.reward_model import RewardModel
 from align_cli.rows import Prompt
 from align_cli.training_rows import Pair
@@ -63,26 +63,19 @@ def vote_strength(
         label_smoothing: e of softened labels.
         probe, min_probe_accuracy: as of verifier=reward_model, for each model.
     """
-    if len(paths) < 2:
-        raise ConfigError(f"filter.paths: got {len(paths)}, wanted two or more reward models")
     if wrong_share + ambiguous_share + strong_share > 1:
         raise ConfigError(
             f"filter.wrong_share {wrong_share}, ambiguous_share {ambiguous_share} and strong_share "
             f"{strong_share} are more than 1 together: a pair would be of two parts"
         )
-    judges = [
-        ready(
-            path,
-            None,
-            head="reward",
-            probe=probe,
-            min_probe_accuracy=min_probe_accuracy,
-            device=device,
-            group="filter",
-            say=say,
-        )
-        for path in paths
-    ]
+    judges = ready_all(
+        paths,
+        probe=probe,
+        min_probe_accuracy=min_probe_accuracy,
+        device=device,
+        group="filter",
+        say=say,
+    )
     places, mean_B, std_B = _votes([j.model for j in judges], round_pairs, answers, prompts)
     order = sorted(range(len(places)), key=lambda each: mean_B[each])
     count = len(order)

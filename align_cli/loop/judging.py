@@ -14,13 +14,16 @@ def judge(
     rows: Sequence[Completion],
     prompts: Mapping[str, Prompt],
     stream: tuple[int | str, ...] | None,
+    earlier: Sequence[Sequence[Label]] = (),
 ) -> list[Label]:
     """What the verifier says of each row, then what noise makes of it.
+
+    A verifier that asks for them is shown the `earlier` labels, those of each finished round.
 
     Noise is seeded by (stream, prompt id, index): it does not know how many siblings there are,
     which rows it is asked with, or in which order.
     """
-    labels = _asked(verifier, rows, prompts)
+    labels = _asked(verifier, rows, prompts, earlier)
     name = getattr(verifier, "target", verifier)
     if len(labels) != len(rows):
         raise AlignError(
@@ -50,15 +53,17 @@ def _asked(
     verifier: Callable[..., Sequence[Label]],
     rows: Sequence[Completion],
     prompts: Mapping[str, Prompt],
+    earlier: Sequence[Sequence[Label]],
 ) -> list[Label]:
+    past = {"earlier": earlier} if "earlier" in getattr(verifier, "needs", ()) else {}
     if getattr(verifier, "unit", "completions") != "siblings":
         asked = [prompts[row.prompt_id] for row in rows]
-        return list(verifier(prompts=asked, completions=list(rows)))
+        return list(verifier(prompts=asked, completions=list(rows), **past))
     sets: dict[str, list[Completion]] = defaultdict(list)
     for row in rows:
         sets[row.prompt_id].append(row)
     asked = [prompts[prompt_id] for prompt_id in sets]
-    return list(verifier(prompts=asked, siblings=list(sets.values())))
+    return list(verifier(prompts=asked, siblings=list(sets.values()), **past))
 
 
 def sibling_sets(

@@ -24,6 +24,10 @@ class Judging:
     stream: tuple[int | str, ...] | None
     """Names the noise's random numbers; None judges without noise, as evaluation does."""
     title: str
+    earlier: Sequence[Sequence[Label]] = ()
+    """Labels of every finished round, as they were trained on; for a verifier that asks."""
+    earlier_contents: Sequence[Sequence[str]] = ()
+    """Fingerprints of the stages that those are of."""
 
     @property
     def noise(self) -> Part | None:
@@ -38,6 +42,7 @@ class Judging:
             "noise": None if self.noise is None else self.noise.made_from,
             "stream": None if self.stream is None else list(self.stream),
             "prompts": self.prompts_content,
+            **({"earlier": self.earlier_contents} if "earlier" in self.verifier.needs else {}),
         }
 
 
@@ -70,7 +75,7 @@ def _label_stage(judging: Judging, completions: Stage) -> Stage:
             if not stage.has(name):
                 with measured() as cost:
                     labels = judge(judging.verifier, judging.noise, rows, judging.prompts,
-                                   judging.stream)  # fmt: skip
+                                   judging.stream, judging.earlier)  # fmt: skip
                     cost.verifier_calls += len(rows)
                 stage.write(name, labels, Label, cost)
             reporter.advance(len(rows))
@@ -97,7 +102,7 @@ def _label_siblings(judging: Judging, fresh: Sequence[Stage], before: Sequence[S
             if not stage.has(name):
                 with measured() as cost:
                     labels = judge(judging.verifier, judging.noise, rows, judging.prompts,
-                                   judging.stream)  # fmt: skip
+                                   judging.stream, judging.earlier)  # fmt: skip
                     cost.verifier_calls += len(rows)
                 stage.write(name, labels, Label, cost)
             reporter.advance(len(rows))

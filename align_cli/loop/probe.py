@@ -54,7 +54,13 @@ def probe_judges(judges: Sequence[Part]) -> None:
     """
     for part in judges:
         if part.unit in JUDGED or "device" in part.needs:
-            part(prompts=[], completions=[], siblings=[], round_pairs=[], answers={}, seed=0)
+            offer: dict[str, Any] = {
+                "prompts": [],
+                "completions": [],
+                "siblings": [],
+                "earlier": [],
+            }
+            part(**offer, round_pairs=[], answers={}, seed=0)
 
 
 def _pairs() -> dict[str, Any]:

@@ -40,7 +40,7 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
             reference = reference_of(loop, number, policies)
             authors = _authors(loop, policies, reference)
             prompts, asked = ask_questions(loop, number)
-            sampled = sample(loop, number, prompts, asked, authors)
+            sampled = sample(loop, number, prompts, asked, authors, [h.sampled for h in history])
             pairs = pair_up(loop, number, prompts, sampled)
             audit(loop, number, prompts, asked, sampled, pairs)
             history.append(RoundData(number, {p.id: p for p in prompts}, sampled, pairs))

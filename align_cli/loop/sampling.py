@@ -54,8 +54,9 @@ def sample(
     prompts: Sequence[Prompt],
     prompts_stage: Stage,
     policies: Mapping[str, PolicyRef],
+    before: Sequence[Sampled],
 ) -> Sampled:
-    """Ask the sampler until it wants nothing more.
+    """Ask the sampler until it wants nothing more; `before` is what earlier rounds drew.
 
     Labels are read anew after every pass: a verifier that judges siblings together gives another
     label to an answer that has got new ones.
@@ -67,6 +68,8 @@ def sample(
         prompts_content=prompts_stage.record.content,
         stream=(loop.seed, "noise", number),
         title=f"round {number} label",
+        earlier=[[one.label for one in each.judged] for each in before],
+        earlier_contents=[each.content for each in before],
     )
     work = _Round(loop, number, judging, Models(loop, policies))
     while draws := work.asked(prompts):

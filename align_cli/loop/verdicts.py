@@ -12,6 +12,7 @@ def label_metrics(labels: Sequence[Label], strata: Mapping[str, str]) -> dict[st
 
         label/false_positive_rate  said right, of those that the verifier without noise calls wrong
         label/false_negative_rate  said wrong, of those that it calls right
+        label/member_M_mean, label/member_M_weight  score of member M of a judge, and its weight
         label/false_positive_rate/<stratum>, label/false_negative_rate/<stratum>  by stratum
 
     `strata` is {prompt id: stratum}. A rate that has nothing to be a share of is left out.
@@ -23,6 +24,7 @@ def label_metrics(labels: Sequence[Label], strata: Mapping[str, str]) -> dict[st
             metrics[f"label/unscored/{verdict}"] = count
     if judged:
         metrics["label/mean_score"] = sum(label.score or 0.0 for label in judged) / len(judged)
+    metrics |= _members(judged)
     rights = [label for label in judged if label.right is not None]
     if rights:
         metrics["label/right_share"] = sum(bool(label.right) for label in rights) / len(rights)
@@ -56,6 +58,17 @@ def forced_metrics(judged: Sequence[Judged]) -> dict[str, float]:
     shares = {f"label/forced_right/{k}_steps": fmean(rights[k]) for k in sorted(rights)}
     silent = sum(one.label.score is None for one in forced)
     return {**shares, "label/forced_unscored": silent}
+
+
+def _members(judged: Sequence[Label]) -> dict[str, float]:
+    """Means over the answers that have them, by member."""
+    metrics: dict[str, float] = {}
+    scores = [label.member_scores for label in judged if label.member_scores is not None]
+    weights = [label.member_weights for label in judged if label.member_weights is not None]
+    for name, rows in (("mean", scores), ("weight", weights)):
+        for number, values in enumerate(zip(*rows, strict=True)):
+            metrics[f"label/member_{number}_{name}"] = sum(values) / len(values)
+    return metrics
 
 
 def by_stratum(labels: Iterable[Label], strata: Mapping[str, str]) -> list[tuple[str, list[Label]]]:

@@ -1,6 +1,6 @@
 """A trained judge made ready: found, read once a process, and examined before it may label."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +61,33 @@ def ready(
         _check_head(model, head, path, group)
         _READY[key] = _examined(model, folder, path, probe, min_probe_accuracy, group, say)
     return _READY[key]
+
+
+def ready_all(
+    paths: Sequence[str],
+    *,
+    probe: str | None,
+    min_probe_accuracy: float | None,
+    device: str,
+    group: str,
+    say: Say,
+) -> list[Judge]:
+    """Two or more reward models that are asked together, each of them ready."""
+    if len(paths) < 2:
+        raise ConfigError(f"{group}.paths: got {len(paths)}, wanted two or more reward models")
+    return [
+        ready(
+            path,
+            None,
+            head="reward",
+            probe=probe,
+            min_probe_accuracy=min_probe_accuracy,
+            device=device,
+            group=group,
+            say=say,
+        )
+        for path in paths
+    ]
 
 
 _READY: dict[tuple[object, ...], Judge] = {}

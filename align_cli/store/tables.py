@@ -17,8 +17,8 @@ Row = TypeVar("Row")
 _PLAIN = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 # Token ids and log-probs fill the disk, so inside lists they take four bytes.
 _IN_LISTS = {**_PLAIN, int: pa.int32(), float: pa.float32()}
-_EXACT = {"scores", "member_logps"}
-"""Lists of one number per completion, which are kept as exactly as single numbers are."""
+_EXACT = {"scores", "member_logps", "member_scores", "member_weights"}
+"""Lists of a few numbers that are computed with, kept as exactly as single numbers are."""
 
 
 def schema_of(row_type: Any) -> Any:

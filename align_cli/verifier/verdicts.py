@@ -1,5 +1,7 @@
 """The kinds of label a verifier gives: judged, graded, or not judged and why."""
 
+from dataclasses import replace
+
 from align_cli.rows import Completion, Label, Verdict
 from align_cli.verifier.killable import Reply
 
@@ -37,13 +39,23 @@ def unanswered(completion: Completion, reply: Reply) -> Label | None:
 
 
 def scored(
-    completion: Completion, score: float, threshold: float | None, detail: str = ""
+    completion: Completion,
+    score: float,
+    threshold: float | None,
+    detail: str = "",
+    member_scores: tuple[float, ...] | None = None,
+    member_weights: tuple[float, ...] | None = None,
 ) -> Label:
-    """A score, and where there is a threshold the verdict: right from there on."""
+    """A score, and where there is a threshold the verdict: right from there on.
+
+    A judge of several members says what each of them gave, and by which weights they were summed.
+    """
     if threshold is None:
-        return graded(completion, score, detail)
-    right = score >= threshold
-    return judged(completion, right=right, score=score, answer=None, detail=detail)
+        label = graded(completion, score, detail)
+    else:
+        right = score >= threshold
+        label = judged(completion, right=right, score=score, answer=None, detail=detail)
+    return replace(label, member_scores=member_scores, member_weights=member_weights)
 
 
 def graded(completion: Completion, score: float, detail: str = "") -> Label:

@@ -1,5 +1,6 @@
 """From pairs to a run that is judged by what was learned from them."""
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from reward_models import train_rm
 from safetensors.torch import load_file, save_file
 from small_runs import run_small
 
-from align_cli.errors import AlignError
+from align_cli.errors import AlignError, ConfigError
 from align_cli.model import judge as judges
 from align_cli.rows import Label
 from align_cli.store.run_folder import rows_at
@@ -43,7 +44,8 @@ def trained(outputs: Path) -> Any:
     assert run.rounds[0]["4_pairs"]["pair/count"] > 1500
     words = ("preference=recorded", f"preference.path={run.folder}", "train.epochs=3")
     sizes = ("train.batch_size=16", "train.micro_batch_size=16", "train.probe_pairs=64")
-    return train_rm(outputs, *words, *sizes, "train.checkpoint_every=1000", "name=rm")
+    more = ("train.learning_rate=0.001", "train.checkpoint_every=1000", "name=rm")
+    return train_rm(outputs, *words, *sizes, *more)
 
 
 def judged_run(outputs: Path, folder: Path, *words: str) -> Any:
@@ -128,3 +130,29 @@ def test_votes_put_noisy_labels_right(outputs: Path, trained: Any) -> None:
     assert told["pair/softened"] == round(0.1 * told["pair/count"])
     # On balance more chosen sides are right than were.
     assert told["pair/chosen_wrong_share"] < plain["pair/chosen_wrong_share"]
+
+
+def test_multipliers_follow_from_the_labels_of_the_rounds_before(
+    outputs: Path, trained: Any
+) -> None:
+    place = outputs / "other twin"
+    shutil.copytree(trained.model, place)
+    words = (
+        "verifier=reward_constrained", f"verifier.paths=[{trained.model},'{place}']",
+        "verifier.thresholds=[1.5]", "sampler.n=2", "pairing=best_worst", *TWO_STEPS,
+        "task.prompts_per_round=16", "evaluation.samples=0",
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match=r"reward_constrained weighs rewards anew in every round"):
+        run_small(outputs, *words)
+    run = run_small(outputs, *words, "evaluation.verifier=exact", "name=constrained")
+    first, second = (
+        rows_at(run.folder / f"round_0{number}/3_labels", "labels", Label) for number in range(2)
+    )
+    assert {label.member_weights for label in first} == {(0.5, 0.5)}
+    mean = sum((label.member_scores or ())[1] for label in first) / len(first)
+    wanted = 1 / (1 + math.exp((mean - 1.5) / 4))
+    [weights] = {label.member_weights for label in second}
+    assert weights == pytest.approx((1 - wanted, wanted))
+    told = run.rounds[1]["3_labels"]
+    assert told["label/member_1_weight"] == pytest.approx(wanted)
+    assert run.rounds[0]["3_labels"]["label/member_1_mean"] == pytest.approx(mean)

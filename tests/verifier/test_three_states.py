@@ -45,7 +45,8 @@ FAILURES = {
                            ("error", "7", "long")],
 }  # fmt: skip
 """{choice: (what becomes of it, gold, answer)}"""
-ELSEWHERE = {"reward_model", "reward_ensemble", "preference_model", "win_rate", "true_reward"}
+ELSEWHERE = {"reward_model", "reward_ensemble", "reward_constrained", "reward_hypervolume",
+             "reward_by_prompt", "preference_model", "win_rate", "true_reward"}  # fmt: skip
 """Modules whose verifiers run no foreign code and ask nobody: they have tests of their own."""
 SETTINGS = {
     "math": {"timeout_seconds": 4.0},
