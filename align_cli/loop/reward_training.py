@@ -16,6 +16,7 @@ from align_cli.loop.policies import start_policy
 from align_cli.loop.setup import opened
 from align_cli.loop.sources import stamp
 from align_cli.loop.trail import STEPS, WORK, Trail, read_steps
+from align_cli.model.lora import add_lora, merge_lora
 from align_cli.model.probe import write_probe
 from align_cli.model.reward_model import RewardModel
 from align_cli.report.reporter import Reporter
@@ -41,6 +42,7 @@ LEAST_PAIRS = 10
 """Fewer held-out pairs than this say nothing of a model."""
 CODE = (
     "align_cli.train.reward.RewardTask",
+    "align_cli.model.lora.add_lora",
     "align_cli.evaluation.calibration.preference_metrics",
     "align_cli.model.probe.write_probe",
 )
@@ -219,10 +221,20 @@ def _learn(
             dropout=plan.dropout,
             seed=derive(loop.seed, "head"),
         )
+        adapted = None
+        if plan.lora_rank is not None and plan.lora_alpha is not None:
+            adapted = add_lora(
+                model.network,
+                rank=plan.lora_rank,
+                alpha=plan.lora_alpha,
+                seed=derive(loop.seed, "lora"),
+            )
         task = RewardTask(encoded(model, rest), objective, plan, loop.seed)
         examined = encoded(model, held)
         trail = Trail(loop, 0, stage.folder / STEPS, PLACE)
         cost.add(train(model, task, work=work, on_start=trail.start, on_step=trail.step))
+        if adapted is not None:
+            merge_lora(adapted)
         odds = log_odds_of(model, examined, cost)
         metrics = {
             **preference_metrics(odds, "rm/heldout"),

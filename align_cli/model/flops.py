@@ -53,6 +53,22 @@ def shape_of(model: PreTrainedConfig | PreTrainedModel) -> Shape:
     return _SHAPES[model]
 
 
+def forget_shape(model: PreTrainedModel) -> None:
+    """Measure this model anew the next time: its layers have changed."""
+    _SHAPES.pop(model, None)
+
+
+def backward_products(model: PreTrainedModel) -> float:
+    """What a backward pass costs in forward passes: 2, or 1 + the share of weights that trains.
+
+    Gradients by activations go back through all matrices (1), those by weights are wanted of what
+    trains alone.
+    """
+    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
+    trained = sum(weight.numel() for weight in matrices if weight.requires_grad)
+    return 1 + trained / sum(weight.numel() for weight in matrices)
+
+
 def forward_flops(model: PreTrainedConfig | PreTrainedModel, tokens: int, context: float) -> float:
     """Of one forward pass over `tokens` that attend to `context` tokens each on average [FLOP].
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from align_cli.errors import ConfigError, NonFinite, RowError
 from align_cli.model.flops import forward_flops
+from align_cli.model.lora import check_installed
 from align_cli.model.reward_model import RewardModel
 from align_cli.rows import Preference
 from align_cli.seeds import derive
@@ -36,6 +37,8 @@ class RewardPlan:
     adam_beta2: float
     adam_eps: float
     dropout: float
+    lora_rank: int | None
+    lora_alpha: int | None
     heldout_share: float
     probe_pairs: int
     checkpoint_every: int
@@ -55,11 +58,13 @@ def reward_plan(
     adam_beta2: Annotated[float, "[0, 1)"],
     adam_eps: Annotated[float, "> 0"],
     dropout: Annotated[float, "[0, 1)"],
+    lora_rank: Annotated[int | None, ">= 1"],
+    lora_alpha: Annotated[int | None, ">= 1"],
     heldout_share: Annotated[float, "(0, 1)", "share of prompts"],
     probe_pairs: Annotated[int, ">= 10", "pairs"],
     checkpoint_every: Annotated[int, ">= 1", "steps"],
 ) -> RewardPlan:
-    """Minimise the mean of the objective over pairs, all weights trained, with AdamW.
+    """Minimise the mean of the objective over pairs, with AdamW, of all weights or by LoRA.
 
     Both answers of a pair are read under the same conversation, in one forward pass. Prompts, not
     pairs, are held out: a hash of the prompt decides, so no answer to a held-out prompt is
@@ -75,6 +80,10 @@ def reward_plan(
         weight_decay, adam_beta1, adam_beta2, adam_eps: AdamW.
         dropout: every dropout rate of the architecture, in training; it is saved with the model,
             and filter=mc_dropout wants it above 0. Scores are always given without.
+        lora_rank: null trains all weights; else the backbone is frozen under adapters of this rank
+            on its linear layers (peft; Hu et al. 2021, arXiv:2106.09685), the head trains whole,
+            and the adapters are merged before the model is saved.
+        lora_alpha: adapters are scaled by lora_alpha / lora_rank; null: by 2. Only with a rank.
         heldout_share: of the prompts, for the held-out numbers.
         probe_pairs: held-out pairs that are saved with the model, at most; a run asks them again
             before it labels anything.
@@ -84,6 +93,14 @@ def reward_plan(
         raise ConfigError(
             f"train.batch_size {batch_size} is not a multiple of train.micro_batch_size "
             f"{micro_batch_size}: a batch is made of whole micro-batches; change either"
+        )
+    if lora_rank is not None:
+        check_installed(f"train.lora_rank={lora_rank}")
+        lora_alpha = 2 * lora_rank if lora_alpha is None else lora_alpha
+    elif lora_alpha is not None:
+        raise ConfigError(
+            f"train.lora_alpha={lora_alpha} scales adapters, and train.lora_rank=null asks for "
+            "none; set train.lora_rank, say to 8, or leave lora_alpha null"
         )
     return RewardPlan(
         epochs=epochs,
@@ -98,6 +115,8 @@ def reward_plan(
         adam_beta2=adam_beta2,
         adam_eps=adam_eps,
         dropout=dropout,
+        lora_rank=lora_rank,
+        lora_alpha=lora_alpha,
         heldout_share=heldout_share,
         probe_pairs=probe_pairs,
         checkpoint_every=checkpoint_every,

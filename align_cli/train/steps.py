@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from align_cli.errors import NonFinite
-from align_cli.model.flops import forward_flops
+from align_cli.model.flops import backward_products, forward_flops
 from align_cli.seeds import derive
 from align_cli.store.cost import Cost
 from align_cli.train.checkpoint import load_training, save_training
@@ -193,8 +193,8 @@ def check_finite(loss_N: Tensor, task: Task[Model], places: Sequence[int], step:
 
 def count_backward(model: Model, task: Task[Model], places: Sequence[int], cost: Cost) -> None:
     """What gradients of these examples cost, once."""
+    products = backward_products(model.network)
     for place in places:
         for tokens in task.lengths(place):
             cost.trained_tokens += tokens
-            # Gradients by weights and by activations: two products for each one forward.
-            cost.backward_flops += 2 * forward_flops(model.network, tokens, tokens / 2)
+            cost.backward_flops += products * forward_flops(model.network, tokens, tokens / 2)

@@ -7,12 +7,18 @@ from typing import Any
 import pytest
 import torch
 from reward_models import train_rm, write_pairs
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from align_cli.errors import AlignError, ConfigError, NonFinite, NothingToTrain, RowError, StaleRun
 from align_cli.loop import reward_training
+from align_cli.model import lora
+from align_cli.model.flops import backward_products, shape_of
+from align_cli.model.lora import add_lora, merge_lora
 from align_cli.model.probe import read_probe
 from align_cli.model.reward_model import RewardModel
+
+TINY = Path(lora.__file__).parent.parent / "policy" / "tiny"
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +69,17 @@ def test_it_leaves_a_plain_folder_that_knows_what_it_was_trained_on(
 def test_killed_in_training_it_goes_on_and_ends_with_the_same_bytes(
     tmp_path: Path, pairs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = (pairs, "name=x", "train.dropout=0.2")
+    killed_and_resumed(tmp_path, (pairs, "name=x", "train.dropout=0.2"), monkeypatch)
+    made = train_rm(tmp_path / "again", pairs, "name=y", "train.dropout=0.2",
+                    "train.checkpoint_every=9")  # fmt: skip
+    resumed = tmp_path / "again" / "x" / "reward_model"
+    assert made.model.resolve() == resumed.resolve()
+
+
+def killed_and_resumed(
+    tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """What a training leaves that was killed at its third step: the bytes of an unbroken one."""
     straight = train_rm(tmp_path / "straight", *words)
     step = reward_training.Trail.step
 
@@ -80,8 +96,54 @@ def test_killed_in_training_it_goes_on_and_ends_with_the_same_bytes(
     weights = [(each.model / "model.safetensors").read_bytes() for each in (resumed, straight)]
     assert weights[0] == weights[1]
     assert resumed.metrics == straight.metrics
-    again = train_rm(tmp_path / "again", *words[:1], "name=y", words[2], "train.checkpoint_every=9")
-    assert again.model.resolve() == resumed.model.resolve()
+    return resumed
+
+
+def test_adapters_change_the_backbone_by_matrices_of_their_rank(
+    tmp_path: Path, pairs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("peft", reason="the extra `lora` is not installed")
+    words = (pairs, "name=x", "train.lora_rank=3", "train.dropout=0.1")
+    made = killed_and_resumed(tmp_path, words, monkeypatch)
+    before, after = load_file(TINY / "model.safetensors"), load_file(
+        made.model / "model.safetensors"
+    )  # fmt: skip
+    assert set(after) == {*before, "score.weight"}
+    for name, weight in before.items():
+        change = after[name] - weight
+        linear = name.endswith("_proj.weight")
+        values = torch.linalg.svdvals(change) if linear else change.abs().flatten()
+        assert (values[: 3 if linear else 0] > 1e-4).all(), name
+        assert (values[3 if linear else 0 :] < 1e-6).all(), name
+    with pytest.raises(ConfigError, match=r"lora_alpha=2 scales adapters"):
+        train_rm(tmp_path, pairs, "train.lora_alpha=2")
+    monkeypatch.setattr(lora, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"lora_rank=4: .*pip install 'align-cli\[lora\]'"):
+        train_rm(tmp_path, pairs, "train.lora_rank=4")
+
+
+def test_adapters_start_as_the_model_and_train_beside_the_head(tmp_path: Path) -> None:
+    pytest.importorskip("peft", reason="the extra `lora` is not installed")
+    model = RewardModel.fresh(TINY, device="cpu", outputs=1, temperature=None, dropout=0.0, seed=1)
+    plain, ids = model.network, [(5, 6, 7, 4), (8, 9, 4)]
+    with torch.no_grad():
+        scores, shape = model.logits(ids), shape_of(plain)
+        assert backward_products(plain) == 2
+        adapted = add_lora(plain, rank=2, alpha=4, seed=5)
+        assert torch.equal(model.logits(ids), scores)
+        trained = [n for n, p in plain.named_parameters() if p.requires_grad]
+        assert {n for n in trained if "lora_" not in n} == {"score.weight"}
+        assert len(trained) == 1 + 2 * 2 * 7
+        assert 1 < backward_products(plain) < 1.1
+        for name, weight in plain.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(generator=torch.Generator().manual_seed(0))
+        moved = model.logits(ids)
+        assert not torch.allclose(moved, scores)
+        merge_lora(adapted)
+        torch.testing.assert_close(model.logits(ids), moved)
+    assert shape_of(plain) == shape
+    assert all(weight.requires_grad for weight in plain.parameters())
 
 
 def test_an_embedding_head_is_a_choice_of_the_objective(tmp_path: Path, pairs: str) -> None:
