@@ -68,7 +68,7 @@ def sample(
         prompts_content=prompts_stage.record.content,
         stream=(loop.seed, "noise", number),
         title=f"round {number} label",
-        earlier=[[one.label for one in each.judged] for each in before],
+        earlier=[[one.label for one in answers_of(each.judged)] for each in before],
         earlier_contents=[each.content for each in before],
     )
     work = _Round(loop, number, judging, Models(loop, policies))
@@ -99,8 +99,8 @@ class _Round:
 
     @property
     def answers(self) -> list[Judged]:
-        """What may be trained on: all that is judged but forced answers."""
-        return [one for one in self.judged if one.completion.kind != "forced"]
+        """What may be trained on."""
+        return answers_of(self.judged)
 
     @property
     def prompts(self) -> Mapping[str, Prompt]:
@@ -183,6 +183,11 @@ class _Round:
         began = time.perf_counter()
         yield
         self.spent[place] += time.perf_counter() - began
+
+
+def answers_of(judged: Sequence[Judged]) -> list[Judged]:
+    """All that is judged but forced answers, which nothing is trained on."""
+    return [one for one in judged if one.completion.kind != "forced"]
 
 
 def _blocks(name: str, draws: Sequence[Draw]) -> dict[str, list[Draw]]:
