@@ -1,17 +1,13 @@
 """`align check`: compose, bind, print the effective protocol; run nothing."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from align_cli.cli.arguments import AsJson, Words
 from align_cli.cli.output import print_error, print_json, results
 from align_cli.errors import AlignError, ConfigError
-
-if TYPE_CHECKING:
-    from align_cli.config.compose import Job
-    from align_cli.config.stated import Compared
 
 Everything = Annotated[
     bool, typer.Option("--all", help="Check every yaml in conf/experiment, under these words.")
@@ -38,14 +34,14 @@ def check(
 
 def _check_one(words: Sequence[str], *, as_json: bool) -> None:
     from align_cli.cli.protocol import as_dict, protocol_table
-    from align_cli.cli.stated import compared_json, print_compared
+    from align_cli.cli.stated import compared_json, print_compared, sources_of
     from align_cli.config.compose import jobs
     from align_cli.config.rehearsal import rehearse
 
     found = jobs(words)
     for job in found:
         rehearse(job.config)
-    beside = [_beside(job, words) for job in found]
+    beside = [sources_of(job, words) for job in found]
     if as_json:
         facts = [
             {**as_dict(job.config), "experiments": [compared_json(one) for one in each]}
@@ -57,17 +53,6 @@ def _check_one(words: Sequence[str], *, as_json: bool) -> None:
         results().print(protocol_table(job.config))
         for one in each:
             print_compared(one)
-
-
-def _beside(job: "Job", words: Sequence[str]) -> list["Compared"]:
-    """What the sources of the job's experiments state, beside the job."""
-    from align_cli.config.compose import search_folders
-    from align_cli.config.stated import compared, experiments_of
-    from align_cli.config.words import read_words
-
-    folders = search_folders(read_words(words), ())
-    found = [compared(name, job.config, folders) for name in experiments_of(job.words)]
-    return [each for each in found if each is not None]
 
 
 def _check_all(words: Sequence[str]) -> None:

@@ -130,6 +130,7 @@ def experiments() -> str:
         if rows:
             parts.append(_markdown(("differs", "stated", "here"), rows) + "\n")
         lines = {
+            "Missing": "; ".join(f"`{key}`: {text}" for key, text in found.missing.items()),
             "As stated": ", ".join(f"`{e.key}={stated_text(e)}`" for e in found.kept),
             "No setting of a run": "; ".join(f"{k}: {v}" for k, v in found.words.items()),
             "Unknown": ", ".join(

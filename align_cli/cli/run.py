@@ -92,8 +92,12 @@ def _launch(words: Sequence[str], task: Callable[["Job"], None], config_name: st
     from align_cli.config.launch import launch
 
     def started(job: "Job") -> None:
+        from align_cli.cli.stated import sources_of, warnings_of
+
         if job.of > 1:
             progress().print(f"job {job.number + 1} of {job.of}: {' '.join(job.words)}")
+        for line in (line for found in sources_of(job, words) for line in warnings_of(found)):
+            progress().print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
         task(job)
 
     failures = launch(words, started, config_name=config_name, rehearse=_rehearse, told=_told)

@@ -1,11 +1,35 @@
 """A run beside the protocol that its experiment is named after, for eyes and for programs."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from align_cli.cli.output import plain, results
-from align_cli.config.stated import ABSENT, Compared, Statement
+from align_cli.config.stated import ABSENT, Compared, Statement, compared, experiments_of
+
+if TYPE_CHECKING:
+    from align_cli.config.compose import Job
+
+
+def sources_of(job: "Job", words: Sequence[str]) -> list[Compared]:
+    """What the sources of the job's experiments state, beside the job."""
+    from align_cli.config.compose import search_folders
+    from align_cli.config.words import read_words
+
+    folders = search_folders(read_words(words), ())
+    found = [compared(name, job.config, folders) for name in experiments_of(job.words)]
+    return [each for each in found if each is not None]
+
+
+def warnings_of(found: Compared) -> list[str]:
+    """A line for each part of the protocol that the run does without."""
+    stated = {each.key: each for each in found.differences}
+    return [
+        f"warning: experiment={found.experiment} runs without {key}={stated_text(stated[key])} of "
+        f"its source ({key}={stated[key].here}): {text}"
+        for key, text in found.missing.items()
+    ]
 
 
 def print_compared(found: Compared) -> None:
@@ -21,6 +45,8 @@ def print_compared(found: Compared) -> None:
         out.print(table)
     else:
         out.print("no setting differs")
+    for line in warnings_of(found):
+        out.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     kept = ", ".join(f"{each.key}={stated_text(each)}" for each in found.kept)
     lines = {
         "as stated": kept or "nothing",
@@ -49,6 +75,7 @@ def compared_json(found: Compared) -> dict[str, Any]:
             for e in found.differences
         ],
         "as_stated": {e.key: e.stated for e in found.kept},
+        "missing": dict(found.missing),
         "no_setting": dict(found.words),
         "unknown": {key: None if here == ABSENT else here for key, here in found.unknown.items()},
     }

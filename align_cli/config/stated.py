@@ -8,6 +8,8 @@ An experiment's yaml declares it in its head, in comments that are themselves ya
     #   pairing: best_worst              a choice
     #   prompts per round: 20,000        words where a run has no such setting
     # Inferred: {schedule.weight_decay: 0.0}     as Stated, but read from a default or a relative
+    # Missing:
+    #   filter: words                  how to have what the preset by itself runs without
     # Unknown: [sampler.hint]                    what the sources at hand do not say
 """
 
@@ -26,7 +28,7 @@ from align_cli.config.schema import Frozen
 from align_cli.config.words import parse_override
 from align_cli.errors import ConfigError
 
-SECTIONS = ("Stated", "Inferred", "Unknown")
+SECTIONS = ("Stated", "Inferred", "Missing", "Unknown")
 ABSENT = "(no such setting here)"
 
 
@@ -57,6 +59,8 @@ class Compared:
     """{aspect: what the source says}, where a run has no setting to compare."""
     unknown: Mapping[str, Any]
     """{what the sources at hand do not say: the run's value, ABSENT where that is no setting}"""
+    missing: Mapping[str, str]
+    """{what the run does without: how to have it}; only what differs from the source."""
 
     @property
     def differences(self) -> list[Statement]:
@@ -100,7 +104,11 @@ def compared(name: str, config: Frozen, folders: Sequence[Path] = ()) -> Compare
                 words[key] = f"{value} (inferred)" if inferred else str(value)
     here = {**settings, **config.choices}
     unknown = {str(key): here.get(str(key), ABSENT) for key in sections.get("Unknown", ())}
-    return Compared(name, headed(file, "Source: "), tuple(statements), words, unknown)
+    differing = {each.key for each in statements if each.differs}
+    missing = {
+        key: str(text) for key, text in sections.get("Missing", {}).items() if key in differing
+    }
+    return Compared(name, headed(file, "Source: "), tuple(statements), words, unknown, missing)
 
 
 def declared(file: Path) -> dict[str, Any]:

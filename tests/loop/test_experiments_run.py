@@ -91,6 +91,21 @@ def test_what_is_unknown_is_said_with_what_is_done_here() -> None:
 def test_a_head_that_holds_more_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "odd.yaml"
     file.write_text("# Odd.\n# Stated:\n#   loss: dpo\n# Remark: none\n")
-    with pytest.raises(ConfigError, match="Stated, Inferred, Unknown"):
+    with pytest.raises(ConfigError, match="Stated, Inferred, Missing, Unknown"):
         declared(file)
     assert declared(conf_dir() / "experiment" / "smoke.yaml") == {}
+
+
+def test_what_a_preset_runs_without_is_said_by_check_and_by_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("align_cli.cli.run._carry_out", lambda *_, **__: None)
+    for words in (["check", "experiment=upo"], ["run", "experiment=upo", f"outputs={tmp_path}"]):
+        shown = " ".join(CliRunner().invoke(app, words).output.split())
+        assert "warning: experiment=upo runs without filter=mc_dropout of its source" in shown
+        assert "align train-rm name=judge preference.path=outputs/pairs train.dropout=0.1" in shown
+        mended = CliRunner().invoke(app, [*words, "filter=mc_dropout", f"filter.path={tmp_path}"])
+        assert mended.exit_code == 0
+        assert "warning" not in mended.output
+    told = json.loads(CliRunner().invoke(app, ["check", "experiment=upo", "--json"]).output)
+    assert list(told["experiments"][0]["missing"]) == ["filter"]

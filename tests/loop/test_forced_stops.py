@@ -207,10 +207,9 @@ def test_a_branch_takes_over_the_answers_and_their_last_labels(folder: Path) -> 
     from align_cli.store.stage import Stage
 
     drawn, labelled = (
-        {part.name: Stage(part.resolve(), kind, {}) for part in sorted(folder.joinpath(at).iterdir())
-         if part.is_dir()}
-        for at, kind in (("2_completions", "completions"), ("3_labels", "labels"))
-    )  # fmt: skip
+        {at.name: Stage(at.resolve(), kind, {}) for at in sorted((folder / place).iterdir())}
+        for place, kind in (("2_completions", "completions"), ("3_labels", "labels"))
+    )
     labels = table(folder / "3_labels")
     taken = _sampled(drawn, labelled).judged
     assert len(taken) == 60
