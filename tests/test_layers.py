@@ -31,6 +31,7 @@ RANKS = {
     "table": 25,
     "gate": 25,
     "step_tree": 25,
+    "trivial_rules": 25,
     "batches": 20,
     "training_rows": 22,
     "rows": 20,

@@ -66,7 +66,8 @@ grows with n where selection finds the errors). Nothing is trained on it.
 
 Every pair set is held against rules that know nothing of the answers' worth: `pair/trivial/longer`
 (its complement is "the shorter wins"), `first`, `more_digits`, `has_answer`, `stops`; 0.5 says that
-a rule predicts nothing. `sample/duplicate_share` is the share of answers that a sibling repeats.
+a rule predicts nothing, and `filter=trivial_rule` drops pairs until it is so.
+`sample/duplicate_share` is the share of answers that a sibling repeats.
 `pair/chosen_wrong_share` counts wrong winners where noise is known, and
 `pair/chosen_wrong_predicted` is what selection must make of the counted error rates
 ([noise.md](noise.md)); both also by stratum.

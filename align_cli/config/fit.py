@@ -42,7 +42,7 @@ def check_fit(bindings: Mapping[str, Binding], folders: Sequence[Path]) -> None:
         )
     if pairing.target == STEPS and kept is not None and "round_pairs" in kept.needs:
         raise ConfigError(
-            f"filter={kept.choice} asks judges of whole answers, but pairing={pairing.choice} "
+            f"filter={kept.choice} compares whole answers of a round, but pairing={pairing.choice} "
             "compares steps; choose filter=none, or a pairing of whole answers"
         )
     _check_relabelling(kept, loss)

@@ -50,10 +50,10 @@ def probe_loss(loss: Part) -> None:
 def probe_judges(judges: Sequence[Part]) -> None:
     """Ask each judge about nothing: settings are refused, a model is read and examined, up front.
 
-    Judges are verifiers, and whatever else brings a model.
+    Judges are verifiers, and what else brings a model or looks at all pairs of a round.
     """
     for part in judges:
-        if part.unit in JUDGED or "device" in part.needs:
+        if part.unit in JUDGED or part.needs & {"device", "round_pairs"}:
             offer: dict[str, Any] = {
                 "prompts": [],
                 "completions": [],

@@ -1,17 +1,13 @@
 """How far rules that know nothing of the answers' worth predict a round's preferences."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from align_cli.rows import Judged
 from align_cli.training_rows import Pair
+from align_cli.trivial_rules import RULES
 
-RULES: Mapping[str, Callable[[Judged], float]] = {
-    "first": lambda one: -one.completion.index,
-    "more_digits": lambda one: sum(letter.isdigit() for letter in one.completion.text),
-    "has_answer": lambda one: one.label.answer is not None,
-    "stops": lambda one: one.completion.finish == "stop",
-}
-"""{rule: what it holds against the other answer's; more wins}; `longer` is beside them."""
+WITHOUT_LENGTH = ("first", "more_digits", "has_answer", "stops")
+"""Rules on whole answers; `longer` looks at what is trained on, which may be a step."""
 
 
 def trivial_metrics(
@@ -29,10 +25,14 @@ def trivial_metrics(
         return {}
     shares = {"longer": _share([side_tokens(pair, judged) for pair in pairs])}
     both = [(judged[p.prompt_id, p.chosen], judged[p.prompt_id, p.rejected]) for p in pairs]
-    for name, rule in RULES.items():
+    for name in WITHOUT_LENGTH:
         if name == "first" or all(pair.steps is None for pair in pairs):
-            shares[name] = _share([(rule(one), rule(other)) for one, other in both])
+            shares[name] = _share([(_holds(name, one), _holds(name, other)) for one, other in both])
     return {f"pair/trivial/{name}": share for name, share in shares.items()}
+
+
+def _holds(rule: str, one: Judged) -> float:
+    return one.label.answer is not None if rule == "has_answer" else RULES[rule](one.completion)
 
 
 def side_tokens(pair: Pair, judged: Mapping[tuple[str, int], Judged]) -> tuple[int, int]:

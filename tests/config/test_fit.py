@@ -171,7 +171,7 @@ def test_explain_prints_what_a_choice_sets(groups: Path) -> None:
         (["loss=mcts_dpo", "loss.believe=visits"], ["whole answers", "pairing=sibling_steps"]),
         (
             ["sampler=tree", "pairing=sibling_steps", "filter=mc_dropout", "filter.path=x"],
-            ["asks judges of whole answers", "choose filter=none"],
+            ["compares whole answers", "choose filter=none"],
         ),
         (["sampler=tree", "sampler.first=20"], ["sampler.first 20 is above sampler.n 16"]),
         (["sampler=adaptive", "sampler.mean_draws=99"], ["mean_draws 99.0 is outside"]),
