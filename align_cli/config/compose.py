@@ -164,6 +164,7 @@ def _merged(group: str, choice: str, folders: Sequence[Path]) -> DictConfig:
     file = choice_files(group, folders)[choice]
     bases = [_merged(group, base, folders) for base in preset(file).bases]
     own = OmegaConf.load(file)
+    assert isinstance(own, DictConfig)
     own.pop("defaults", None)
     merged = OmegaConf.merge(*bases, own)
     assert isinstance(merged, DictConfig)
