@@ -335,6 +335,19 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rubric:
+    """One version of what a judge judges by, where that changes between rounds."""
+
+    version: int
+    """1 is the one that the run was given."""
+    text: str
+    analysis: str = ""
+    """What the model that wrote it found wrong with the version before."""
+    stands_because: str | None = None
+    """Why the version before stands, where a new one was asked for and could not be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """How a policy does on one held-out prompt; runs are compared item by item on these."""
 

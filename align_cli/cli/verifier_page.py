@@ -100,8 +100,17 @@ that are right, progress what a step adds to J, and an answer's score its outcom
 `label/forced_right/K_steps` is the curve of J over the steps, `sample/forced` what it cost in
 draws.
 
-## Not here
+## A rubric that is written anew
 
-A rubric that a second model rewrites during training (MPO, arXiv:2504.20157) is not offered: how
-often and in which words it rewrites is not known to us.
+```bash
+align run verifier=evolving_rubric verifier.model=NAME pairing=best_worst \\
+    evaluation.verifier=exact
+```
+
+is `llm_judge` whose rubric changes between rounds (MPO, arXiv:2504.20157, a reconstruction: how
+often and in which words it is rewritten there is not known to us). Every `verifier.every` rounds
+the judge is shown its rubric and `verifier.examples` of the answers that it graded by it, and
+writes the next version (`verifier.meta_prompt`). Each version is a row in `round_NN/1_rubric`, with
+the analysis that led to it; every label says by which version it was given; a version that cannot
+be used changes nothing and says why (`rubric/revision_failed`). No round mixes two.
 """

@@ -115,6 +115,11 @@ class _Unit:
         self.call, self.unit, self.target = binding.load(), binding.unit, binding.target
         # No round has gone before: a judge that changes with them is as in the first.
         self.offered: dict[str, Any] = {"say": progress().print, "earlier": ()}
+        if "rubric" in binding.needs:
+            from align_cli.rows import Rubric
+
+            first = str(binding.loop_settings["rubric"])
+            self.offered["rubric"] = Rubric(version=1, text=first)
         if "device" in binding.needs:
             from align_cli.loop.setup import choose_device  # torch, which other judges do without
 

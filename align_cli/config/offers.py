@@ -36,7 +36,7 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "engine": frozenset({"draws", "prompt_ids", "keys", "model", "advance"}),
     "sampler": frozenset({"prompts", "judged", "policy", "pool", "features", "seed"}),
     "verifier": frozenset(
-        {"prompts", "completions", "siblings", "earlier", "outcome", "device", "say"}
+        {"prompts", "completions", "siblings", "earlier", "outcome", "rubric", "device", "say"}
     ),
     "noise": frozenset({"label", "prompt", "completion", "seed"}),
     "pairing": frozenset({"siblings", "seed"}),
@@ -102,10 +102,20 @@ _FEATURES: Final[Mapping[str, Setting]] = {
         "embedding_target", union([Kind("str"), Kind("None")]), default=None
     ),
 }
+_COUNT = Range(">= 1", 1.0, math.inf, True, False)
+_RUBRIC: Final[Mapping[str, Setting]] = {
+    "rubric": Setting("rubric", Kind("str")),
+    "every": Setting("every", Kind("int", ranges=(_COUNT,), unit="rounds")),
+    "examples": Setting("examples", Kind("int", ranges=(_COUNT,), unit="answers")),
+    "meta_prompt": Setting("meta_prompt", Kind("str")),
+    "meta_max_tokens": Setting("meta_max_tokens", Kind("int", ranges=(_COUNT,), unit="tokens")),
+    "most_words": Setting("most_words", Kind("int", ranges=(_COUNT,), unit="words")),
+}
 NEED_SETTINGS: Final[Mapping[str, Mapping[str, Setting]]] = {
     "fresh": _FRESH,
     "ref_fresh": _FRESH,
     "features": _FEATURES,
+    "rubric": _RUBRIC,
 }
 """The same, of a function that asks for the data named."""
 

@@ -143,6 +143,12 @@ class Frozen:
                 "against its siblings, so the mean of any policy is the same; name a verifier "
                 "that judges answers one by one: evaluation.verifier=exact, or math, ..."
             )
+        if "rubric" in judges["examiner"].needs:
+            raise ConfigError(
+                f"evaluation.verifier: verifier={judges['examiner'].choice} judges by another "
+                "rubric from round to round, so scores of two rounds are not comparable; name a "
+                "verifier that stays as it is: evaluation.verifier=exact, or math, llm_judge, ..."
+            )
         if "earlier" in judges["examiner"].needs:
             raise ConfigError(
                 f"evaluation.verifier: verifier={judges['examiner'].choice} weighs rewards anew in "

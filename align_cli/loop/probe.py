@@ -20,6 +20,7 @@ from align_cli.batches import (
 from align_cli.config.units import JUDGED
 from align_cli.errors import ConfigError
 from align_cli.loop.context import Part
+from align_cli.rows import Rubric
 
 
 def probe_loss(loss: Part) -> None:
@@ -59,6 +60,7 @@ def probe_judges(judges: Sequence[Part]) -> None:
                 "completions": [],
                 "siblings": [],
                 "earlier": [],
+                "rubric": Rubric(version=1, text=str(part.loop_settings.get("rubric", ""))),
             }
             part(**offer, round_pairs=[], answers={}, seed=0)
 

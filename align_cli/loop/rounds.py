@@ -12,6 +12,7 @@ from align_cli.loop.pairing import pair_up
 from align_cli.loop.policies import start_policy, train_policy
 from align_cli.loop.prompts import ask_questions, held_out
 from align_cli.loop.references import reference_of
+from align_cli.loop.rubric import with_rubric
 from align_cli.loop.sampling import sample
 from align_cli.loop.scores import evaluate
 from align_cli.loop.setup import opened
@@ -40,9 +41,10 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
             reference = reference_of(loop, number, policies)
             authors = _authors(loop, policies, reference)
             prompts, asked = ask_questions(loop, number)
-            sampled = sample(loop, number, prompts, asked, authors, [h.sampled for h in history])
+            judged = with_rubric(loop, number, history)
+            sampled = sample(judged, number, prompts, asked, authors, [h.sampled for h in history])
             pairs = pair_up(loop, number, prompts, sampled)
-            audit(loop, number, prompts, asked, sampled, pairs)
+            audit(judged, number, prompts, asked, sampled, pairs)
             history.append(RoundData(number, {p.id: p for p in prompts}, sampled, pairs))
             chosen = training_set(loop, history)
             start = policies[trained_from(loop.plan, number)]

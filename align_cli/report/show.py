@@ -24,6 +24,7 @@ STAGES = (
     "1_prompts",
     "1_demonstrations",
     "1_preferences",
+    "1_rubric",
     "2_pool",
     "2_features",
     "2_completions",

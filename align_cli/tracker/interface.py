@@ -17,6 +17,7 @@ StageKind = Literal[
     "preferences",
     "reward_model",
     "features",
+    "rubric",
 ]
 WEIGHTS: frozenset[StageKind] = frozenset({"policy", "reward_model"})
 """Stages that hold weights."""

@@ -67,7 +67,7 @@ class JudgeModel:
         A JSON null where the value should be is a refusal to judge.
         """
         bodies = [self._body(text) for text in shown]
-        said = self.ask_all(bodies, lambda text: _parsed(text, read).value is not None)
+        said = self.ask_all(bodies, lambda text: parsed(text, read).value is not None)
         return [self._opinion(each, read) for each in said]
 
     def _opinion(self, said: Said, read: Callable[[Any], Any]) -> Opinion:
@@ -76,7 +76,7 @@ class JudgeModel:
         if said.text is None:
             verdict: Verdict = "timeout" if said.timed_out else "error"
             return Opinion(verdict=verdict, reason=str(said.failure)[:DETAIL])
-        return _parsed(said.text, read)
+        return parsed(said.text, read)
 
     def _body(self, shown: str) -> Body:
         body: Body = {
@@ -88,15 +88,11 @@ class JudgeModel:
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
         }
-        if self.structured == "json_object":
-            body["response_format"] = {"type": "json_object"}
-        if self.structured == "json_schema":
-            described = {"name": "verdict", "strict": True, "schema": self.schema}
-            body["response_format"] = {"type": "json_schema", "json_schema": described}
+        body |= response_format(self.structured, self.schema)
         return body
 
 
-def _parsed(text: str, read: Callable[[Any], Any]) -> Opinion:
+def parsed(text: str, read: Callable[[Any], Any]) -> Opinion:
     """The JSON object in a text, fenced or not."""
     found = OBJECT.search(text)
     try:
@@ -113,6 +109,16 @@ def _parsed(text: str, read: Callable[[Any], Any]) -> Opinion:
     if value is None:
         return Opinion(verdict="refused", reason=reason or "the judge gave null")
     return Opinion(value, reason=reason)
+
+
+def response_format(structured: Structured, schema: dict[str, Any]) -> dict[str, Any]:
+    """The part of a request that makes the server enforce the form of the answer."""
+    if structured == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    if structured == "json_schema":
+        described = {"name": "verdict", "strict": True, "schema": schema}
+        return {"response_format": {"type": "json_schema", "json_schema": described}}
+    return {}
 
 
 def schema_of(name: str, kind: dict[str, Any]) -> dict[str, Any]:
