@@ -19,7 +19,7 @@ def reward_hypervolume(
     say: Callable[[str], None],
     *,
     paths: tuple[str, ...],
-    reference: Annotated[float, "[-inf, inf]", "score units"],
+    reference: Annotated[float, "(-inf, inf)", "score units"],
     step: Annotated[float, "> 0", "score units"],
     standardise: bool,
     threshold: float | None,
