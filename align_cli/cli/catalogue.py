@@ -10,6 +10,9 @@ from align_cli.errors import ConfigError
 if TYPE_CHECKING:
     from align_cli.config.catalogue import Explanation
 
+WIDE = 100
+"""A setting's value that is longer than a line of text [characters]."""
+
 
 def list_choices(group: Group = None, as_json: AsJson = False) -> None:
     """List the choices of a group, or of all groups, with what each is for."""
@@ -99,12 +102,14 @@ def _print(explanation: "Explanation") -> None:
     if not explanation.settings:
         return
     lines = [f"{choice.group}.{row.name}={_shown(row.value)}" for row in explanation.settings]
-    width = max(map(len, lines))
+    # A long text stands on a line of its own and does not move the others' columns.
+    width = max((len(line) for line in lines if len(line) <= WIDE), default=0)
     for line, row in zip(lines, explanation.settings, strict=True):
         # One line a setting, however wide, as in a yaml: what may stand there, then what it is.
         facts = " ".join(part for part in (row.kind, row.limits, f"[{row.unit}]" * bool(row.unit)))
         note = f"  # {row.comment}" if row.comment else ""
-        out.print(f"{line.ljust(width)}  {facts}{note}", markup=False, soft_wrap=True)
+        gap = "\n" + " " * width if len(line) > width else ""
+        out.print(f"{line.ljust(width)}{gap}  {facts}{note}", markup=False, soft_wrap=True)
 
 
 def _shown(value: Any) -> str:

@@ -45,6 +45,7 @@ def protocol(config: Frozen) -> list[tuple[str, str]]:
         ("run", f"{config.run_name()} in {config.outputs}/"),
         *(("branch", text) for text in [_branch(config)] if text),
         *((group, described(parts[group])) for group in parts if group in chosen),
+        *(("rubric", text) for text in [_rubric(parts["verifier"])] if text),
         ("decoding", _decoding(parts)),
         ("ties", _ties(parts["pairing"])),
         ("unscored", f"never trained on; above {_unscored(parts)} of a round the run stops"),
@@ -70,6 +71,18 @@ def _branch(config: Frozen) -> str:
         return ""
     rounds = "round 0" if branch.round == 1 else f"rounds 0 to {branch.round - 1}"
     return f"{rounds} are those of {branch.run}, by its settings, not by these"
+
+
+def _rubric(verifier: Binding) -> str:
+    """How a rubric that changes begins, and how it changes."""
+    told = verifier.loop_settings
+    if "rubric" not in verifier.needs:
+        return ""
+    rounds = "round" if told["every"] == 1 else f"{told['every']} rounds"
+    return (
+        f"version 1: {told['rubric']!r}; written anew every {rounds}, from {told['examples']} "
+        f"graded answers, in at most {told['most_words']} words"
+    )
 
 
 def described(binding: Binding) -> str:

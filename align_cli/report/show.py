@@ -16,7 +16,7 @@ from align_cli.report.result import read_result
 from align_cli.report.search import print_search, search_facts
 from align_cli.report.tables import print_result, result_json
 from align_cli.report.trust import print_trust, trust
-from align_cli.rows import Completion, Label, Prompt
+from align_cli.rows import Completion, Label, Prompt, Rubric
 from align_cli.store.run_folder import round_name, rows_at
 from align_cli.training_rows import Group, Pair
 
@@ -53,6 +53,7 @@ def show(
                 "stages": stages(folder),
                 "ledger": ledger(result),
                 "trust": trust(result),
+                **({"rubrics": told} if (told := rubrics(folder)) else {}),
             }
             console.print_json(json.dumps(facts))
             return
@@ -60,6 +61,10 @@ def show(
         print_training(result, console)
         print_trust(result, console)
         print_ledger(result, console)
+        for row in rubrics(folder):
+            why = f" ({row['stands_because']})" if row["stands_because"] else ""
+            line = f"round {row['round']}: rubric v{row['version']}{why}: {row['text']}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         if not result.complete:
             last = [where for where, done in stages(folder).items() if done]
             console.print(f"unfinished; last stages: {', '.join(last[-2:]) or 'none'}")
@@ -70,6 +75,15 @@ def show(
         console.print_json(json.dumps(facts))
     else:
         _print_prompt(facts, number, console)
+
+
+def rubrics(folder: Path) -> list[dict[str, Any]]:
+    """Every version of a rubric that changes, with the first round that is judged by it."""
+    return [
+        {"round": int(place.parent.name.removeprefix("round_")), **asdict(row)}
+        for place in sorted(folder.glob("round_*/1_rubric"))
+        for row in rows_at(place, "rubric", Rubric)
+    ]
 
 
 def stages(folder: Path) -> dict[str, bool]:

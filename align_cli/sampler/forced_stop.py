@@ -52,7 +52,7 @@ def forced_stop(
         step_end: the text that ends a step, e.g. a newline.
         answer_mark: the text that announces the final answer, e.g. `####`: the step before it
             ends there. null: only `step_end` ends a step, so the last step is never cut after.
-        force: what is put after a beginning to make the policy answer, e.g. `\n#### `.
+        force: what is put after a beginning to make the policy answer, e.g. `\\n#### `.
         answer_tokens: most tokens of a forced answer, after `force`.
         temperature, top_p, top_k: as in sampler=best_of_n, for all draws.
         max_new_tokens: of a whole answer.

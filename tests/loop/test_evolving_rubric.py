@@ -12,7 +12,9 @@ from judged_rows import asked, judged
 from omegaconf import OmegaConf
 from sampler_settings import CONF
 from small_runs import contents, run_small
+from typer.testing import CliRunner
 
+from align_cli.cli.app import app
 from align_cli.config.compose import compose
 from align_cli.errors import ConfigError
 from align_cli.rows import Rubric
@@ -83,6 +85,14 @@ def test_versions_are_recorded_used_from_the_next_round_on_and_kept_on_resume(
     lines = map(json.loads, (result.folder / "metrics.jsonl").read_text().splitlines())
     told = [line["metrics"] for line in lines if line["stage"] == "1_rubric"]
     assert [each["rubric/version"] for each in told] == [1, 2, 3]
+    view = CliRunner().invoke(app, ["show", str(result.folder)]).output
+    assert "round 2: rubric v3: Be right. Indeed. Indeed." in view
+    told = json.loads(CliRunner().invoke(app, ["show", str(result.folder), "--json"]).output)
+    assert [(each["round"], each["version"]) for each in told["rubrics"]] == [
+        (0, 1),
+        (1, 2),
+        (2, 3),
+    ]
 
 
 @pytest.mark.e2e
