@@ -41,3 +41,22 @@ def test_a_step_ends_with_the_token_that_completes_the_text(
     texts = sorted(set(said))
     model: Any = Spelled(texts)
     assert step_ends(model, [texts.index(each) for each in said], end) == wanted
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        (["7", "+8", ";", "5", "##", "5"], (3, 4)),
+        (["7", ";", "##", "5"], (2,)),
+        # The first token that holds some of the mark belongs to the answer.
+        (["7", ";", "5 = ", "5 #", "# 5"], (2, 3)),
+        (["7", ";", "5", "##", "5", "##"], (2, 3)),
+        (["##", "5"], ()),
+        (["7", ";", "5"], (2,)),
+    ],
+)
+def test_a_step_ends_before_the_answer_too(said: list[str], wanted: tuple[int, ...]) -> None:
+    texts = sorted(set(said))
+    model: Any = Spelled(texts)
+    ids = [texts.index(each) for each in said]
+    assert step_ends(model, ids, ";", before="##") == wanted
