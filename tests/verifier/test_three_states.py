@@ -46,8 +46,10 @@ FAILURES = {
 }  # fmt: skip
 """{choice: (what becomes of it, gold, answer)}"""
 ELSEWHERE = {"reward_model", "reward_ensemble", "reward_constrained", "reward_hypervolume",
-             "reward_by_prompt", "preference_model", "win_rate", "true_reward"}  # fmt: skip
-"""Modules whose verifiers run no foreign code and ask nobody: they have tests of their own."""
+             "reward_by_prompt", "preference_model", "win_rate", "true_reward", "progress",
+             "llm_judge_local", "llm_judge_pairwise_local", "evolving_rubric"}  # fmt: skip
+"""Modules whose verifiers run no foreign code and ask nobody but as llm_judge does: they have tests
+of their own."""
 SETTINGS = {
     "math": {"timeout_seconds": 4.0},
     "regex": {"timeout_seconds": 1.0, "pattern": r"(a|aa)+$|#### (\w+)"},
