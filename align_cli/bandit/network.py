@@ -98,6 +98,10 @@ class BanditNetwork(PreTrainedModel):
         """The context that each token names; 0 for an arm, after which nothing is asked."""
         return (input_ids - self.config.arms).clamp(0, self.config.contexts - 1)
 
+    def logps_after(self, before_N: Tensor, ids_N: Tensor) -> Tensor:
+        """[N] log-prob of each arm after each token; `forward`'s, from one table of them all."""
+        return self.log_probs()[self.context_of(before_N), ids_N]
+
     def forward(
         self, input_ids: Tensor, output_hidden_states: bool = False, **unread: Any
     ) -> CausalLMOutput:

@@ -6,12 +6,24 @@ never looks ahead, and padded positions are masked out of every sum.
 
 from collections.abc import Sequence
 from itertools import repeat
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from align_cli.model.heads import logits_at
+
+
+@runtime_checkable
+class Tabled(Protocol):
+    """A network all of whose log-probs fit one table of (token before, token): bandits' policies.
+
+    Thousands of sequences then cost one pass over the table, not a row of logits each.
+    """
+
+    def logps_after(self, before_N: Tensor, ids_N: Tensor) -> Tensor:
+        """[N] log p(id | token before it) [nats]; differentiable."""
 
 
 def pad_right(sequences: Sequence[Sequence[int]], *, device: torch.device) -> Tensor:
@@ -43,8 +55,20 @@ def token_logps(
 
     Log-softmax runs in float32 whatever the weights' type. Prompts hold at least one token.
     """
-    logits_NV, ids_N, mask_BT = completion_logits(network, prompts, completions)
-    return laid_out(picked_logps(logits_NV, ids_N), mask_BT), mask_BT
+    logps_N, mask_BT = completion_logps(network, prompts, completions)
+    return laid_out(logps_N, mask_BT), mask_BT
+
+
+def completion_logps(
+    network: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+) -> tuple[Tensor, Tensor]:
+    """[N] log-probs of the N completion tokens, row by row [nats]; where they are."""
+    ids_BT, asks_BT, mask_BT = completion_positions(prompts, completions, device=network.device)
+    if isinstance(network, Tabled):
+        return network.logps_after(ids_BT[asks_BT], ids_BT[mask_BT]), mask_BT
+    return picked_logps(logits_at(network, ids_BT, asks_BT), ids_BT[mask_BT]), mask_BT
 
 
 def completion_logits(

@@ -10,7 +10,7 @@ from torch import Tensor
 from align_cli.batches import GroupLogps, PairLabels, PairLogps, PairLoss, PairTokenKLs
 from align_cli.model.flops import forward_flops
 from align_cli.model.language_model import LanguageModel
-from align_cli.model.logps import completion_logits, laid_out, picked_logps
+from align_cli.model.logps import completion_logits, completion_logps, laid_out, picked_logps
 from align_cli.model.token_masks import TokenMasks
 from align_cli.rows import Message
 from align_cli.schedule.plan import Plan
@@ -107,8 +107,12 @@ class PairTask:
         examples = [self.examples[place] for place in places]
         prompts = [example.prompt_ids for example in examples] * 2
         completions = [e.chosen_ids for e in examples] + [e.rejected_ids for e in examples]
-        logits_NV, ids_N, mask_BT = completion_logits(model.network, prompts, completions)
-        logps_N = picked_logps(logits_NV, ids_N)
+        logits_NV = None
+        if self.reference is None:
+            logps_N, mask_BT = completion_logps(model.network, prompts, completions)
+        else:
+            logits_NV, ids_N, mask_BT = completion_logits(model.network, prompts, completions)
+            logps_N = picked_logps(logits_NV, ids_N)
         pairs = _summed(logps_N, mask_BT)
         for prompt, completion in zip(prompts, completions, strict=True):
             length = len(prompt) + len(completion)
@@ -130,7 +134,7 @@ class PairTask:
             offer["ref_tokens"] = ref_tokens = stored_tokens(layout, rows)
             # Numbers of how far the policy has moved want the sums, whoever else asks for them.
             offer["ref_pairs"] = offer["ref_pairs"] or summed(ref_tokens)
-        if self.reference is not None:
+        if self.reference is not None and logits_NV is not None:
             offer |= ask_reference(
                 self.reference, self.side, layout, prompts, completions, logits_NV, cost
             )

@@ -22,6 +22,7 @@ from align_cli.engine.exact import exact
 from align_cli.errors import ConfigError
 from align_cli.evaluation.exact import exact as examine
 from align_cli.model.language_model import LanguageModel
+from align_cli.model.logps import Tabled, completion_logits, completion_logps, picked_logps
 from align_cli.model.scoring import score_sequences
 from align_cli.noise.plackett_luce import plackett_luce
 from align_cli.policy.bandit import linear_softmax as write_linear
@@ -68,6 +69,26 @@ def test_log_probs_through_the_language_models_code_are_the_bandits(model: Langu
         np.testing.assert_allclose(found, wanted_XK[x], rtol=0, atol=1e-14)
     assert model.decode((3,)) == "a3"
     assert model.encode_response("a3") == (3,)
+
+
+def test_the_table_of_log_probs_is_the_logits_path_gradients_too(model: LanguageModel) -> None:
+    """Every arm in every context, by `logps_after` and by rows of logits: values and slopes."""
+    network = model.network
+    assert isinstance(network, Tabled)
+    prompts = [(6 + context,) for context in range(3) for _ in range(6)]
+    completions = [(arm,) for _ in range(3) for arm in range(6)]
+    table_N, where_BT = completion_logps(network, prompts, completions)
+    logits_NV, ids_N, mask_BT = completion_logits(network, prompts, completions)
+    rows_N = picked_logps(logits_NV, ids_N)
+    assert torch.equal(where_BT, mask_BT)
+    torch.testing.assert_close(table_N, rows_N, rtol=0, atol=1e-14)
+    weight_N = torch.linspace(-1, 2, 18, dtype=torch.float64)
+    slopes = [
+        torch.autograd.grad((weight_N * logps_N).sum(), list(network.parameters()))[0]
+        for logps_N in (table_N, rows_N)
+    ]
+    assert slopes[0].abs().max() > 0.1
+    torch.testing.assert_close(slopes[0], slopes[1], rtol=0, atol=1e-13)
 
 
 def test_the_engine_inverts_the_cdf_by_the_draws_own_key(model: LanguageModel) -> None:

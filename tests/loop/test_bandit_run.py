@@ -150,6 +150,17 @@ def test_other_losses_converge_too(outputs: Path, loss: str, words: list[str]) -
         assert last["6_scores"]["eval/kl_optimum_nats"] < 1e-9
 
 
+def test_a_tabular_policy_converges_with_arms_that_few_pairs_show(outputs: Path) -> None:
+    """Some arms win or lose all they are in: the ridge holds them, and Newton certifies it."""
+    words = ("task=bandit_zipf", "policy=tabular", "task.arms=40", "task.prompts_per_round=300")
+    result = bandit_run(outputs, *words, "schedule.rounds=1", "schedule.radius=null")
+    fitted = result.rounds[0]["5_policy"]
+    assert fitted["after/grad_norm"] <= 1e-10
+    assert fitted["after/steps"] < 100
+    assert fitted["after/unseen_directions"] >= 1  # What is added to all arms changes nothing.
+    assert fitted["after/loss"] < np.log(2)
+
+
 def test_methods_agree_and_steps_descend(outputs: Path) -> None:
     few = ("task.prompts_per_round=200", "schedule.rounds=1", "task.rare_mass=0.3")
     newton = bandit_run(outputs, *few, "schedule.radius=null", "schedule.ridge=1e-4")
