@@ -58,12 +58,16 @@ class Pair:
     strength_std: float | None = None
     bald: float | None = None
     """How far dropout masks disagree on the pair, where a filter asked [nats]."""
+    weight: float = 1.0
+    """By how much its loss counts, above 0; 1 on average over the pairs that a filter weighs."""
 
     def __post_init__(self) -> None:
         if self.chosen == self.rejected:
             raise RowError(f"pair of {self.prompt_id}: chosen and rejected are both {self.chosen}")
         if not 0 <= self.p_right <= 1:
             raise RowError(f"pair of {self.prompt_id}: p_right {self.p_right} is no probability")
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise RowError(f"pair of {self.prompt_id}: weight {self.weight}; wanted above 0")
         if self.flipped:
             if not self.margin < 0:
                 raise RowError(f"pair of {self.prompt_id}: flipped, yet of margin {self.margin}")

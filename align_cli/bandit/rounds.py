@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -24,6 +24,19 @@ from align_cli.bandit.preference import draw_preferences
 
 Sampler = Callable[[Bandit, Array], PairLaw]
 """From a problem and the policy of the round to how its pairs are drawn."""
+
+LawName = Literal[
+    "on_policy",
+    "offline",
+    "policy_reference",
+    "policy_uniform",
+    "uniform",
+    "dpo_mix_r",
+    "dpo_mix_p",
+    "g_optimal",
+    "g_by_g",
+    "pair_design",
+]
 
 SAMPLERS: Final[Mapping[str, Sampler]] = {
     "on_policy": on_policy,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from align_cli.config.build import Binding
 from align_cli.config.folders import choice_files
+from align_cli.config.named import couples_examples
 from align_cli.config.nearest import listed
 from align_cli.config.presets import target_of
 from align_cli.config.signature import signature_of
@@ -16,6 +17,7 @@ RELABELLING = frozenset({"flip", "soften"})
 """What a filter may do to the label of a pair that it keeps."""
 SWAPPED = frozenset({"pairs", "ref_pairs", "start_pairs"})
 """What the trainer can offer of a pair the other way round."""
+WEIGHING = "align_cli.filter.exact_gradients.exact_gradients"
 UNFILTERED = "none"
 """The one filter that also stands beside a pairing rule that supplies groups."""
 
@@ -46,6 +48,7 @@ def check_fit(bindings: Mapping[str, Binding], folders: Sequence[Path]) -> None:
             "compares steps; choose filter=none, or a pairing of whole answers"
         )
     _check_relabelling(kept, loss)
+    _check_weighing(kept, loss)
     if loss.unit == pairing.unit:
         return
     fitting = [f"pairing={name}" for name in supplying(loss.unit, folders)]
@@ -68,6 +71,15 @@ def _check_relabelling(kept: Binding | None, loss: Binding) -> None:
             f"filter={kept.choice} may {listed(asked)} labels, and loss={loss.choice} asks for "
             f"{listed(strange)}, which would still tell of the label as it was; choose a loss that "
             f"asks for {listed(SWAPPED)} only, or let the filter keep and drop"
+        )
+
+
+def _check_weighing(kept: Binding | None, loss: Binding) -> None:
+    """A weight on a pair means nothing to a loss in which one pair depends on the others."""
+    if kept is not None and kept.target == WEIGHING and couples_examples(loss.target):
+        raise ConfigError(
+            f"filter={kept.choice} weighs each pair by itself, and under loss={loss.choice} the "
+            "loss of one depends on the others; choose another loss, or draw pairs"
         )
 
 

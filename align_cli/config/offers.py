@@ -41,7 +41,17 @@ OFFERS: Final[Mapping[str, frozenset[str]]] = {
     "noise": frozenset({"label", "prompt", "completion", "seed"}),
     "pairing": frozenset({"siblings", "seed"}),
     "filter": frozenset(
-        {"pairs", "siblings", "seed", "round_pairs", "answers", "prompts", "device", "say"}
+        {
+            "pairs",
+            "siblings",
+            "seed",
+            "round_pairs",
+            "answers",
+            "prompts",
+            "policy",
+            "device",
+            "say",
+        }
     ),
     "loss": LOSS_DATA["pairs"] | LOSS_DATA["groups"],
     "objective": frozenset({"chosen_BD", "rejected_BD", "margin_B"}),

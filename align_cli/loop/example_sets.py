@@ -65,6 +65,7 @@ class PairSet:
                 rejected=pair.rejected,
                 margin=pair.margin,
                 p_right=pair.p_right,
+                weight=pair.weight,
                 prompt_ids=prompts[number, pair.prompt_id],
                 messages=drawn.prompts[number, pair.prompt_id].messages,
                 **_sides(drawn, number, pair),

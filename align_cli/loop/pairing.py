@@ -7,7 +7,7 @@ from typing import Any
 
 from align_cli.errors import AlignError, NothingToTrain
 from align_cli.gate import gate_failure
-from align_cli.loop.context import Loop, Part
+from align_cli.loop.context import Loop, Part, PolicyRef
 from align_cli.loop.sampling import Sampled
 from align_cli.loop.selection import ONE_OF_EACH, one_kind, predicted_wrong_share
 from align_cli.loop.sources import model_facts
@@ -20,6 +20,7 @@ from align_cli.loop.yields import (
     why_no_pair,
     winner_metrics,
 )
+from align_cli.model.language_model import LanguageModel
 from align_cli.rows import Judged, Prompt
 from align_cli.seeds import derive
 from align_cli.store.cost import measured
@@ -36,15 +37,22 @@ WHY_NONE = {"pairs": why_no_pair, "groups": why_no_group}
 METRICS: Mapping[str, Any] = {"pairs": pair_metrics, "groups": group_metrics}
 
 
-def pair_up(loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled) -> Stage:
-    """The round's pairs or groups; a round without any is an error that holds its yield."""
+def pair_up(
+    loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled, author: PolicyRef
+) -> Stage:
+    """The round's pairs or groups; a round without any is an error that holds its yield.
+
+    `author` is the policy that draws, for a filter that asks for it.
+    """
     started = time.perf_counter()
     offered = _offer(sampled)
     unit = loop.parts["pairing"].unit
+    asks = "policy" in loop.parts["filter"].needs
 
     def work(stage: Stage) -> None:
         with measured() as cost:
-            rows, none, filtered = _rows(loop, number, prompts, offered)
+            policy = {"policy": loop.load(author)} if asks else {}
+            rows, none, filtered = _rows(loop, number, prompts, offered, policy)
         stage.write(f"{unit}-00000", rows, ROWS[unit], cost)
         used = len({row.prompt_id for row in rows})
         metrics = METRICS[unit](rows, none, offered, sampled.judged)
@@ -61,6 +69,7 @@ def pair_up(loop: Loop, number: int, prompts: Sequence[Prompt], sampled: Sampled
         "sampler": loop.parts["sampler"].made_from,
         "seed": loop.seed,
         "round": number,
+        **({"policy": author.content} if asks else {}),
     }
     stage = loop.make("pairs", facts, work)
     record = stage.record
@@ -145,7 +154,11 @@ def _offer(sampled: Sampled) -> Offered:
 
 
 def _rows(
-    loop: Loop, number: int, prompts: Sequence[Prompt], offered: Offered
+    loop: Loop,
+    number: int,
+    prompts: Sequence[Prompt],
+    offered: Offered,
+    policy: Mapping[str, LanguageModel],
 ) -> tuple[list[Any], dict[str, int], Counter[str]]:
     """What the rule makes of every prompt and the filter keeps.
 
@@ -174,7 +187,7 @@ def _rows(
             none[WHY_NONE[rule.unit](siblings, offered.silent.get(prompt.id, 0))] += 1
     if whole and rule.unit == "pairs":
         made = {row.prompt_id for row in rows}
-        rows = _filtered_together(loop, rows, prompts, offered, number, filtered)
+        rows = _filtered_together(loop, rows, prompts, offered, number, filtered, policy)
         none["filtered"] += len(made - {row.prompt_id for row in rows})
     return rows, dict(sorted((+none).items())), filtered
 
@@ -199,6 +212,7 @@ def _filtered_together(
     offered: Offered,
     number: int,
     filtered: Counter[str],
+    policy: Mapping[str, LanguageModel],
 ) -> list[Pair]:
     """The pairs of the whole round that a filter keeps which compares them with one another."""
     part = loop.parts["filter"]
@@ -212,6 +226,7 @@ def _filtered_together(
         answers=answers,
         prompts={prompt.id: prompt for prompt in prompts},
         seed=derive(loop.seed, "filter", number),
+        **policy,
     )
     return _kept(part, pairs, found, filtered)
 

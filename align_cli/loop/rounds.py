@@ -43,7 +43,7 @@ def run(config: "RunConfig", reporter: Reporter) -> RunResult:
             prompts, asked = ask_questions(loop, number)
             judged = with_rubric(loop, number, history)
             sampled = sample(judged, number, prompts, asked, authors, [h.sampled for h in history])
-            pairs = pair_up(loop, number, prompts, sampled)
+            pairs = pair_up(loop, number, prompts, sampled, authors["current"])
             audit(judged, number, prompts, asked, sampled, pairs)
             history.append(RoundData(number, {p.id: p for p in prompts}, sampled, pairs))
             chosen = training_set(loop, history)

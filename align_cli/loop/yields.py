@@ -56,7 +56,8 @@ def pair_metrics(
     metrics |= {f"pair/none/{reason}": count for reason, count in none.items()}
     metrics |= {f"gate/{outcome}": count for outcome, count in sorted(offered.gate.items())}
     if pairs:
-        metrics["pair/margin"] = sum(pair.margin for pair in pairs) / len(pairs)
+        amount = sum(pair.weight for pair in pairs)
+        metrics["pair/margin"] = sum(pair.weight * pair.margin for pair in pairs) / amount
         known = {(j.completion.prompt_id, j.completion.index): j for j in judged}
         longer = sum(one > other for one, other in (side_tokens(pair, known) for pair in pairs))
         metrics["pair/chosen_longer_share"] = longer / len(pairs)

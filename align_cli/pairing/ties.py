@@ -21,20 +21,21 @@ def broken(
     if ties == "drop" or len(tied) < 2:
         return []
     if ties == "first":
-        return [_tied(tied[0], tied[1])]
+        return [tied_pair(tied[0], tied[1])]
     if ties == "shorter":
         shortest, longest = min(tied, key=_length), max(tied, key=_length)
-        return [_tied(shortest, longest)] if _length(shortest) < _length(longest) else []
+        return [tied_pair(shortest, longest)] if _length(shortest) < _length(longest) else []
     chosen = drawn(seed, len(tied))
     others = [one for place, one in enumerate(tied) if place != chosen]
-    return [_tied(tied[chosen], others[drawn(seed, len(others), step=1)])]
+    return [tied_pair(tied[chosen], others[drawn(seed, len(others), step=1)])]
 
 
 def _length(one: Judged) -> int:
     return len(one.completion.token_ids)
 
 
-def _tied(chosen: Judged, rejected: Judged) -> Pair:
+def tied_pair(chosen: Judged, rejected: Judged) -> Pair:
+    """A preference between equals, which only who asked for it by name may make."""
     return Pair(
         prompt_id=chosen.completion.prompt_id,
         chosen=chosen.completion.index,

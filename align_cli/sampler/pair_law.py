@@ -1,14 +1,13 @@
 """Pairs of a bandit's arms by a law that is written down, not sampled from a policy."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
 from align_cli.bandit.instance import Array, Integers
 from align_cli.bandit.named import asked, asked_of_all
 from align_cli.bandit.network import log_probs_of
-from align_cli.bandit.rounds import SAMPLERS
+from align_cli.bandit.rounds import SAMPLERS, LawName
 from align_cli.errors import ConfigError
 from align_cli.model.language_model import LanguageModel
 from align_cli.rows import Decoding, Draw, Judged, Prompt
@@ -21,18 +20,7 @@ def pair_law(
     policy: LanguageModel,
     seed: int,
     *,
-    law: Literal[
-        "on_policy",
-        "offline",
-        "policy_reference",
-        "policy_uniform",
-        "uniform",
-        "dpo_mix_r",
-        "dpo_mix_p",
-        "g_optimal",
-        "g_by_g",
-        "pair_design",
-    ],
+    law: LawName,
 ) -> list[Draw]:
     """Two arms to every question of a bandit, drawn by a joint law of both; no engine is asked.
 

@@ -21,7 +21,7 @@ def rare(
     round_number: int,
     seed: int,
     *,
-    prompts_per_round: Annotated[int, ">= 1", "prompts"],
+    prompts_per_round: Annotated[int | None, ">= 1", "prompts"],
     rare_mass: Annotated[float, "(0, 1)"],
     best_mass: Annotated[float, "(0, 1)"],
     axes: Annotated[int, ">= 1"],
@@ -39,7 +39,7 @@ def rare(
     claim; theirs is not known.
 
     Settings:
-        prompts_per_round: questions, all of the one context.
+        prompts_per_round: questions, all of the one context; null: it is asked once.
         rare_mass: of the cluster under the reference: how badly the optimum is covered.
         best_mass: of the cluster under the best policy.
         axes: features besides the first.
@@ -62,7 +62,7 @@ def poisson_chain(
     round_number: int,
     seed: int,
     *,
-    prompts_per_round: Annotated[int, ">= 1", "prompts"],
+    prompts_per_round: Annotated[int | None, ">= 1", "prompts"],
     rate: Annotated[float, "> 0"],
     parameter: Annotated[float, "[-inf, inf]"],
     last: Annotated[int, ">= 1"],
@@ -74,7 +74,7 @@ def poisson_chain(
     task=bandit.
 
     Settings:
-        prompts_per_round: questions.
+        prompts_per_round: questions; null: the one context once.
         rate: of the reference.
         parameter: theta*.
         last: the last arm.
@@ -89,7 +89,7 @@ def random_linear(
     round_number: int,
     seed: int,
     *,
-    prompts_per_round: Annotated[int, ">= 1", "prompts"],
+    prompts_per_round: Annotated[int | None, ">= 1", "prompts"],
     contexts: Annotated[int, ">= 1"],
     arms: Annotated[int, ">= 2"],
     features: Annotated[int, ">= 1"],
@@ -100,7 +100,7 @@ def random_linear(
     """Normal features and parameter, Dirichlet reference and contexts: a problem without a story.
 
     Settings:
-        prompts_per_round: questions, whose contexts are drawn.
+        prompts_per_round: questions, whose contexts are drawn; null: every context once.
         contexts, arms, features: X, K, D; D <= X (K - 1), or the features lack rank.
         misfit: deviation of normal errors added to the rewards, which then are not linear in the
             features; 0 is realisable.
@@ -123,7 +123,7 @@ def zipf(
     round_number: int,
     seed: int,
     *,
-    prompts_per_round: Annotated[int, ">= 1", "prompts"],
+    prompts_per_round: Annotated[int | None, ">= 1", "prompts"],
     arms: Annotated[int, ">= 2"],
     instance: Annotated[int, ">= 0"],
     beta: Annotated[float, "> 0", "reward units/nat"],
@@ -131,7 +131,7 @@ def zipf(
     """Without features: one context, reference ~ 1 / rank, rewards N(0, 1). For policy=tabular.
 
     Settings:
-        prompts_per_round: questions.
+        prompts_per_round: questions; null: the one context once.
         arms: how many.
         instance: seed of the rewards; the run's seed does not change them.
         beta: of the best policy, reference exp(reward / beta).
@@ -141,13 +141,23 @@ def zipf(
 
 
 def questions(
-    name: str, settings: dict[str, Any], split: Split, round_number: int, seed: int, count: int
+    name: str,
+    settings: dict[str, Any],
+    split: Split,
+    round_number: int,
+    seed: int,
+    count: int | None,
 ) -> list[Prompt]:
-    """One prompt per question; the instance is made here, so its mistakes are said first."""
+    """One prompt per question, or per context if the count is None.
+
+    The instance is made here, so its mistakes are said first.
+    """
     share_X = named(name, settings).context_X
     golds = [gold_of(name, settings, context) for context in range(len(share_X))]
     if split == "heldout":
         asked = [(f"x{context}", context) for context in range(len(share_X))]
+    elif count is None:
+        asked = [(f"x{context} #{context}", context) for context in range(len(share_X))]
     else:
         keys = np.array(
             [derive(seed, "bandit", round_number, number) for number in range(count)],

@@ -9,9 +9,10 @@ Numbers = Mapping[str, tuple[float, float]]
 """{name: (mean, over how many)}; what a batch does not tell is not in it."""
 
 
-def mean(values: Tensor) -> float:
-    """The mean in float64, detached."""
-    return float(values.detach().double().mean())
+def mean(values: Tensor, weights: Tensor | None = None) -> float:
+    """The mean in float64, detached; weighted, where examples have weights."""
+    wide = values.detach().double()
+    return float(wide.mean() if weights is None else (weights * wide).sum() / weights.sum())
 
 
 @dataclass

@@ -48,6 +48,8 @@ class PairExample:
     """Of the chosen and the rejected step, where the pair is of a search's steps."""
     p_right: float = 1.0
     """Chance that the label is right, as a filter believes."""
+    weight: float = 1.0
+    """By how much its loss counts, as a filter says."""
     messages: tuple[Message, ...] = ()
     """The prompt's conversation, for what is drawn while it trains."""
 
@@ -93,15 +95,24 @@ class PairTask:
         """The loss on everything that a loss of pairs may ask for; it takes its share."""
         offer = self._offer(model, places, cost) | self._fresh(model, places, step, cost)
         beliefs = [self.examples[place].p_right for place in places]
-        right_B = torch.tensor(beliefs, device=model.device)
+        right_B = offer["pairs"].chosen_B.new_tensor(beliefs)
         out = doubted(self.loss, offer, self.loss(**offer), right_B)
-        numbers = pair_numbers(out, offer["pairs"], offer["ref_pairs"])
+        weight_B = self._weights(places, model.device)
+        numbers = pair_numbers(out, offer["pairs"], offer["ref_pairs"], weight_B)
         more = {
-            **kl_numbers(offer["token_kls"]),
+            **kl_numbers(offer["token_kls"], weight_B),
             **mask_numbers(offer["token_masks"], offer["tokens"]),
             **fresh_numbers(offer["fresh"], offer["ref_fresh"]),
         }
-        return Losses(out.loss_B, {**numbers, **more})
+        loss_B = out.loss_B if weight_B is None else weight_B.to(out.loss_B) * out.loss_B
+        return Losses(loss_B, {**numbers, **more})
+
+    def _weights(self, places: Sequence[int], device: torch.device) -> Tensor | None:
+        """In float64; None where every pair counts alike, which is how nearly all rounds are."""
+        weights = [self.examples[place].weight for place in places]
+        if all(weight == 1 for weight in weights):
+            return None
+        return torch.tensor(weights, dtype=torch.float64, device=device)
 
     def _offer(self, model: LanguageModel, places: Sequence[int], cost: Cost) -> dict[str, Any]:
         examples = [self.examples[place] for place in places]
@@ -191,31 +202,38 @@ def _summed(logps_N: Tensor, mask_BT: Tensor) -> PairLogps:
     return PairLogps(chosen_B, rejected_B, chosen_len_B, rejected_len_B)
 
 
-def pair_numbers(out: PairLoss, pairs: PairLogps, references: PairLogps | None) -> Numbers:
-    """Means over a batch; log-ratios are policy minus reference [nats]."""
+def pair_numbers(
+    out: PairLoss, pairs: PairLogps, references: PairLogps | None, weight_B: Tensor | None = None
+) -> Numbers:
+    """Means over a batch, by the pairs' weights; log-ratios are policy minus reference [nats]."""
     gap_B = out.chosen_reward_B - out.rejected_reward_B
     means = {
-        "loss": mean(out.loss_B),
-        "reward_margin": mean(gap_B),
+        "loss": mean(out.loss_B, weight_B),
+        "reward_margin": mean(gap_B, weight_B),
         # A tie of implicit rewards is half right.
-        "accuracy": mean((gap_B > 0).float() + 0.5 * (gap_B == 0).float()),
-        "chosen_logp_nats": mean(pairs.chosen_B),
-        "rejected_logp_nats": mean(pairs.rejected_B),
+        "accuracy": mean((gap_B > 0).float() + 0.5 * (gap_B == 0).float(), weight_B),
+        "chosen_logp_nats": mean(pairs.chosen_B, weight_B),
+        "rejected_logp_nats": mean(pairs.rejected_B, weight_B),
     }
     if references is not None:
         ratio_B = pairs.chosen_B - references.chosen_B
-        means["chosen_logratio_nats"] = mean(ratio_B)
-        means["rejected_logratio_nats"] = mean(pairs.rejected_B - references.rejected_B)
-        means["chosen_fallen_share"] = mean((ratio_B < 0).float())
-    return {name: (value, len(gap_B)) for name, value in means.items()}
+        means["chosen_logratio_nats"] = mean(ratio_B, weight_B)
+        means["rejected_logratio_nats"] = mean(pairs.rejected_B - references.rejected_B, weight_B)
+        means["chosen_fallen_share"] = mean((ratio_B < 0).float(), weight_B)
+    return {name: (value, _amount(gap_B, weight_B)) for name, value in means.items()}
 
 
-def kl_numbers(token_kls: PairTokenKLs | None) -> Numbers:
+def kl_numbers(token_kls: PairTokenKLs | None, weight_B: Tensor | None = None) -> Numbers:
     """Mean over a batch of an answer's KL(reference || policy), summed over its tokens [nats]."""
     if token_kls is None:
         return {}
     chosen_B, rejected_B = token_kls.chosen_BT.sum(-1), token_kls.rejected_BT.sum(-1)
     return {
-        "chosen_token_kl_nats": (mean(chosen_B), len(chosen_B)),
-        "rejected_token_kl_nats": (mean(rejected_B), len(rejected_B)),
+        "chosen_token_kl_nats": (mean(chosen_B, weight_B), _amount(chosen_B, weight_B)),
+        "rejected_token_kl_nats": (mean(rejected_B, weight_B), _amount(rejected_B, weight_B)),
     }
+
+
+def _amount(values_B: Tensor, weight_B: Tensor | None) -> float:
+    """How much a batch counts when batches are put together."""
+    return len(values_B) if weight_B is None else float(weight_B.sum())

@@ -24,10 +24,13 @@ SETTINGS = {
     "directional": ["sampler.n=3"],
     "tree": ["sampler.n=8", "sampler.first=3", "sampler.breadth=3"],
 }
+OF_BANDITS = ("pair_law", "every_arm")
+"""These have tests of their own: tests/sampler/test_pair_law.py, test_exact_gradients_run.py."""
 SAMPLERS = [
-    choice.name for choice in choices("sampler") if "pair_law" not in choice.file.read_text()
+    choice.name
+    for choice in choices("sampler")
+    if not any(name in choice.file.read_text() for name in OF_BANDITS)
 ]
-"""Those of bandits have a test of their own: tests/sampler/test_pair_law.py."""
 
 
 def sampled(outputs: Path, *words: str, reverse: bool) -> dict[tuple[str, int], Any]:
