@@ -4,6 +4,7 @@ Shapes: B pairs, G groups, C completions (of all groups, joined), T tokens (righ
 layers, V vocabulary. A `_BT` suffix is a [B, T] tensor.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -136,3 +137,6 @@ class GroupLoss:
     loss_G: Tensor
     reward_C: Tensor
     """Implicit reward of each completion, detached; for metrics only."""
+    target: Callable[[], Tensor] | None = None
+    """Gives [C] log(policy / reference) at which the loss is least over all policies of all answers
+    [nats], -inf where a probability ends at 0, or refuses. None: no closed form is known."""

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from align_cli.bandit.instance import Array
-from align_cli.errors import ConfigError
 from align_cli.lab.exact import group_logps
 from align_cli.loss.coordinates import bounded_projection
-from align_cli.loss.drive import DRIVES, DriveName, min_mu
+from align_cli.loss.drive import DRIVES, DriveName, check_positive
 from align_cli.loss.siblings import Siblings, table_of
 
 TINY = 1e-300
@@ -36,12 +35,7 @@ def opo_drive(
 
 def closed_form(drive_GK: Tensor, share_GK: Tensor, mu: float) -> Array:
     """v* = g / mu, the ratio less 1; refused where it asks for a probability below 0."""
-    bound = float(min_mu(drive_GK, share_GK).max())
-    if mu < bound:
-        raise ConfigError(
-            f"opo: mu is {mu:g}, and below {bound:.6g} the closed form asks for probabilities "
-            f"below 0; take mu >= {bound:.6g}, or the bounded projection"
-        )
+    check_positive(drive_GK, share_GK, mu)
     out: Array = (drive_GK / mu).numpy()
     return out
 

@@ -103,9 +103,12 @@ def _tokens() -> dict[str, Any]:
 
 
 def _groups() -> dict[str, Any]:
-    """Groups of two and of three completions, one right and one wrong in each."""
+    """Groups of two and of three completions, one right and one wrong in each.
+
+    Their probabilities sum to 1, for losses of groups that hold every answer.
+    """
     logps = GroupLogps(
-        torch.tensor([-10.0, -20.0, -12.0, -18.0, -9.0]),
+        torch.tensor([0.3, 0.7, 0.2, 0.5, 0.3]).log(),
         torch.tensor([5, 9, 6, 8, 4]),
         torch.tensor([0, 0, 1, 1, 1]),
         2,

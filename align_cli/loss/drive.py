@@ -12,6 +12,7 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
+from align_cli.errors import ConfigError
 from align_cli.loss.parts import Part
 from align_cli.loss.siblings import Siblings, centred, per_token
 
@@ -74,6 +75,17 @@ def min_mu(drive_GK: Tensor, share_GK: Tensor) -> Tensor:
     At most 1 for drives made of weights, since g = omega - 1 > -1; without bound for advantages.
     """
     return (-drive_GK).where(share_GK > 0, 0).amax(1)
+
+
+def check_positive(drive_GK: Tensor, share_GK: Tensor, mu: float) -> None:
+    """Refuse a mu at which 1 + g / mu is negative somewhere, saying from which mu on it is not."""
+    bound = float(min_mu(drive_GK, share_GK).max())
+    if mu < bound:
+        raise ConfigError(
+            f"opo: mu is {mu:g}, and below {bound:.6g} the closed form asks for probabilities "
+            f"below 0; take mu >= {bound:.6g}, or the bounded projection "
+            "(loss.coordinate=bounded_ratio)"
+        )
 
 
 DRIVES: Final[Mapping[str, Part]] = {

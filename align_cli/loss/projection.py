@@ -1,14 +1,22 @@
 """OPO and GOPO: a group's policy is moved towards a target ratio to the reference."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
 
 from align_cli.batches import GroupLabels, GroupLogps, GroupLoss
-from align_cli.loss.coordinates import COORDINATES, CoordinateName
-from align_cli.loss.drive import DRIVES, DriveName
+from align_cli.errors import ConfigError
+from align_cli.loss.coordinates import COORDINATES, CoordinateName, bounded_projection
+from align_cli.loss.drive import DRIVES, DriveName, check_positive
 from align_cli.loss.parts import Assembly
 from align_cli.loss.reduction import ReductionName
 from align_cli.loss.settings import Beta
-from align_cli.loss.siblings import REDUCTIONS, side_by_side
+from align_cli.loss.siblings import REDUCTIONS, Siblings, side_by_side
+
+WHOLE = 1e-6
+"""By how much the probabilities of all answers may miss 1."""
 
 
 def projection(
@@ -21,6 +29,7 @@ def projection(
     coordinate: CoordinateName,
     score_scale: Annotated[float, "> 0", "1/score unit"],
     reduction: ReductionName = "sum",
+    share: Literal["siblings", "reference"] = "siblings",
     alpha: Annotated[float | None, "[0, 1)", "1"] = None,
     ratio_temperature: Annotated[float | None, "> 0", "nats/token"] = None,
     exponent_clip: Annotated[float | None, "(0, 30]", "nats"] = None,
@@ -60,6 +69,11 @@ def projection(
         mu: stiffness; larger keeps the policy nearer the reference.
         score_scale: scores to the unit of A.
         reduction: sum | per_token, of the log-ratio.
+        share: what a mean over the group is taken under. siblings: all alike, as draws of the
+            reference are. reference: the reference's own probabilities, which makes the loss exact
+            where a group is all there is to answer (sampler=every_arm); mu below the positivity
+            bound is then refused under coordinate=ratio, and a reference that gives an answer
+            probability 0 is.
         alpha: of the drives made of weights; 1 would weigh all alike.
         ratio_temperature: tau of drive=code_softmax.
         exponent_clip: rho beyond exp(clip) goes on as its tangent; null leaves it exact, and
@@ -83,7 +97,47 @@ def projection(
     reduce = parts.part("reduction", reduction, REDUCTIONS)
     parts.close()
     siblings = side_by_side(groups, ref_groups, group_labels)
+    if share == "reference":
+        siblings = under_reference(siblings)
     x_GK = reduce(siblings.log_ratio_GK, siblings)
-    loss_G = followed(x_GK, driven(siblings), siblings.share_GK)
+    drive_GK = driven(siblings)
+    loss_G = followed(x_GK, drive_GK, siblings.share_GK)
     reward_GK = mu * x_GK.detach()
-    return GroupLoss(loss_G, siblings.table.gather(reward_GK))
+
+    def target() -> Tensor:
+        bounded = coordinate == "bounded_ratio"
+        target_GK = target_log_ratio(drive_GK, siblings.share_GK, mu, bounded=bounded)
+        return siblings.table.gather(target_GK)
+
+    known = share == "reference" and coordinate != "log_ratio"
+    return GroupLoss(loss_G, siblings.table.gather(reward_GK), target if known else None)
+
+
+def under_reference(siblings: Siblings) -> Siblings:
+    """The same with the reference's probabilities as the share; they must be all of them."""
+    there_GK = siblings.share_GK > 0
+    dead = (there_GK & ~(siblings.reference_GK.exp() > 0)).nonzero().tolist()
+    if dead:
+        raise ConfigError(
+            f"opo: the reference gives probability 0 to answer {dead[0][1]} of group {dead[0][0]} "
+            f"and to {len(dead) - 1} more; no ratio to it is a number. Keep mu above the "
+            "positivity bound, or give dead arms a floor (schedule.floor)"
+        )
+    share_GK = siblings.reference_GK.exp() * there_GK
+    total_G = share_GK.sum(1)
+    place = int((total_G - 1).abs().argmax())
+    if abs(float(total_G[place]) - 1) > WHOLE:
+        raise ConfigError(
+            f"loss.share=reference is of groups that hold every answer, and to group {place} the "
+            f"reference gives {float(total_G[place]):.6g} in all; set sampler=every_arm (bandits), "
+            "or loss.share=siblings"
+        )
+    return replace(siblings, share_GK=share_GK)
+
+
+def target_log_ratio(drive_GK: Tensor, share_GK: Tensor, mu: float, *, bounded: bool) -> Tensor:
+    """log(1 + v*) of the projection v* = g / mu, or of the bounded one; refused below the bound."""
+    if bounded:
+        return torch.log1p(bounded_projection(drive_GK, share_GK, mu))
+    check_positive(drive_GK, share_GK, mu)
+    return torch.log1p(drive_GK / mu)

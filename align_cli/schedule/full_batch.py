@@ -122,6 +122,57 @@ def gradient_steps(
     )
 
 
+def closed_form(
+    *,
+    rounds: Annotated[int, ">= 1", "rounds"],
+    reference: Literal["initial", "previous", "ema", "every_m"],
+    floor: Annotated[float | None, "(0, 1)", "probability"],
+    gradient_tolerance: Annotated[float, "> 0"],
+    ema_decay: Annotated[float | None, "(0, 1)", "per round"] = None,
+    reference_every: Annotated[int | None, ">= 1", "rounds"] = None,
+) -> Plan:
+    """Every round puts a tabular policy where its loss is least, by the loss's own closed form.
+
+        log policy(y | x) = log reference(y | x) + log(1 + v*(x, y))
+
+    v* is the loss's: loss=opo_ratio or gopo with share=reference (v* = g / mu) and
+    coordinate=bounded_ratio (the bounded projection). Nothing is iterated, and the gradient of the
+    loss as the trainer computes it must vanish there. With reference=previous the rounds are the
+    iteration of Wang 2026, arXiv:2601.12415: the anchor is frozen anew, and one step is taken.
+
+    Wants policy=tabular and groups of all arms of all contexts: sampler=every_arm,
+    pairing=siblings, which experiment=bandit_opo sets. A loss without a closed form (the log
+    surrogate, loss.coordinate=log_ratio) is minimised by schedule=to_convergence.
+
+    Settings:
+        rounds, reference, ema_decay, reference_every: as in schedule=iterative.
+        floor: probability of an arm that the bounded projection cuts to 0; null: refused, the arm
+            named, since no later ratio to it is a number.
+        gradient_tolerance: largest norm of the gradient.
+    """
+    full = FullBatch(
+        method="closed_form",
+        max_steps=1,
+        gradient_tolerance=gradient_tolerance,
+        ridge=0.0,
+        radius=None,
+        floor=floor,
+    )
+    return _plan(
+        full,
+        rounds=rounds,
+        reference=reference,
+        draw_from="current",
+        train_from="current",
+        replay="none",
+        replay_rounds=None,
+        ema_decay=ema_decay,
+        reference_every=reference_every,
+        learning_rate=1.0,
+        micro_batch_size=None,
+    )
+
+
 def _plan(full_batch: FullBatch, *, micro_batch_size: int | None, **given: Any) -> Plan:
     """The plan of the rounds; what AdamW and minibatches would read is idle."""
     belongs("ema_decay", given["ema_decay"], to="reference=ema", on=given["reference"] == "ema")

@@ -15,13 +15,15 @@ NOT_TRAINING = {"rounds", "reference", "ema_decay", "reference_every", "draw_fro
 class FullBatch:
     """Training on a round's whole loss at once; `schedule/full_batch.py` says what it means."""
 
-    method: Literal["newton", "lbfgs", "gradient"]
+    method: Literal["newton", "lbfgs", "gradient", "closed_form"]
     max_steps: int
     gradient_tolerance: float | None
     """Largest gradient norm that counts as converged; None: all steps are taken."""
     ridge: float
     radius: float | None
     """Of the ball that holds the weights; None: none."""
+    floor: float | None = None
+    """What a closed form gives an arm in place of probability 0; None: it is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from align_cli.model.language_model import LanguageModel
 from align_cli.schedule.plan import FullBatch
 from align_cli.store.cost import Cost
 from align_cli.train.ball import within
+from align_cli.train.closed_form import put_at_target, target_of
 from align_cli.train.newton import minimise
 from align_cli.train.numbers import Means
 from align_cli.train.steps import Task, check_finite, count_backward
@@ -45,7 +46,8 @@ class Objective:
         self.parameters = [p for p in learner.parameters() if p.requires_grad]
         self.ridge = 0.0
         self.steps = 0
-        self._model, self._task, self._cost, self._on_step = model, task, cost, on_step
+        self.model, self.cost = model, cost
+        self._task, self._on_step = task, on_step
 
     @property
     def weights(self) -> Tensor:
@@ -68,7 +70,7 @@ class Objective:
         means = Means()
         for at in range(0, count, task.plan.micro_batch_size):
             places = range(at, min(at + task.plan.micro_batch_size, count))
-            out = task.losses(self._model, places, self._cost, self.steps)
+            out = task.losses(self.model, places, self.cost, self.steps)
             check_finite(out.loss_N, task, places, self.steps)
             loss = out.loss_N.sum() / count
             value += float(loss.detach())
@@ -80,7 +82,7 @@ class Objective:
                 bend_WW += self._rows(part_W)
             slope_W += part_W.detach()
             means.add(out.numbers)
-            count_backward(self._model, task, places, self._cost)
+            count_backward(self.model, task, places, self.cost)
         value += self.ridge / 2 * float(weights_W @ weights_W)
         slope_W += self.ridge * weights_W
         if bend_WW is not None:
@@ -118,9 +120,16 @@ def train_whole(
     """Leave the model at the optimum, or after the steps; what it took, and the certificate."""
     cost = Cost()
     on_start(0, plan.max_steps)
+    # A loss whose minimum no policy can reach says so before anything is solved.
+    target_of(model, task, Cost())
     objective = Objective(model, task, cost, on_step)
     objective.ridge = plan.ridge
-    solve = {"newton": _newton, "lbfgs": _lbfgs, "gradient": _gradient}[plan.method]
+    solve = {
+        "newton": _newton,
+        "lbfgs": _lbfgs,
+        "gradient": _gradient,
+        "closed_form": _closed_form,
+    }[plan.method]
     norm = solve(objective, plan, task)
     found = {"after/unseen_directions": unseen(objective)} if plan.method == "newton" else {}
     found |= {
@@ -175,6 +184,12 @@ def _lbfgs(objective: Objective, plan: FullBatch, task: Task[LanguageModel]) -> 
 
     optimiser.step(closure)
     optimiser.zero_grad(set_to_none=True)
+    _, slope_W, _ = objective.at(objective.weights)
+    return _certified(slope_W, objective, plan, task)
+
+
+def _closed_form(objective: Objective, plan: FullBatch, task: Task[LanguageModel]) -> float:
+    put_at_target(objective.model, task, plan.floor, objective.cost)
     _, slope_W, _ = objective.at(objective.weights)
     return _certified(slope_W, objective, plan, task)
 

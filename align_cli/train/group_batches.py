@@ -86,7 +86,8 @@ class GroupTask:
             group_labels=labels,
             mismatch_logratio_G=mismatch_G,
         )
-        return Losses(out.loss_G, group_numbers(out, groups, labels, references, mismatch_G))
+        numbers = group_numbers(out, groups, labels, references, mismatch_G)
+        return Losses(out.loss_G, numbers, out.target)
 
     def _references(self, places: Sequence[int], groups: GroupLogps) -> GroupLogps | None:
         if "ref_groups" not in self.known:

@@ -32,6 +32,8 @@ class Losses:
     loss_N: Tensor
     """One value per example, unreduced."""
     numbers: Numbers
+    target: Callable[[], Tensor] | None = None
+    """Of groups whose loss knows it: log-ratios of all members at which it is least [nats]."""
 
 
 Model_contra = TypeVar("Model_contra", bound=Trainable, contravariant=True)
