@@ -8,19 +8,21 @@ Rewards thus travel with the question, as a reference answer does; only who judg
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from typing import Any, Final
 
 from align_cli.bandit.instance import Bandit
 from align_cli.bandit.instances import poisson_chain, random_linear, rare, with_fillers, zipf
 from align_cli.errors import ConfigError
 
-INSTANCES: Final[Mapping[str, Callable[..., Bandit]]] = {
+INSTANCES: Final[Mapping[str, Callable[..., Bandit] | str]] = {
     "rare": rare,
     "poisson_chain": poisson_chain,
     "random_linear": random_linear,
     "zipf": zipf,
+    "hidden": "align_cli.model.hidden_bandit.hidden",
 }
-"""{name: what makes it of its settings}"""
+"""{name: what makes it of its settings}; a text is where to find what needs a language model."""
 
 
 def gold_of(name: str, settings: Mapping[str, Any], context: int) -> str:
@@ -40,7 +42,7 @@ def asked(gold: str | None, who: str) -> tuple[Bandit, int]:
         shown = "no gold" if gold is None else f"the gold {gold[:40]!r}"
         raise ConfigError(
             f"{who} is of bandits, and a prompt with {shown} is no question of one; choose "
-            "task=bandit, bandit_chain, bandit_random or bandit_zipf"
+            "task=bandit, bandit_chain, bandit_hidden, bandit_random or bandit_zipf"
         )
     return found
 
@@ -68,5 +70,9 @@ def _asked(gold: str) -> tuple[Bandit, int] | None:
 def _named(name: str, settings_text: str) -> Bandit:
     settings = json.loads(settings_text)
     fillers = settings.pop("fillers", 0)
-    bandit = INSTANCES[name](**settings)
+    make = INSTANCES[name]
+    if isinstance(make, str):
+        module, _, function = make.rpartition(".")
+        make = getattr(import_module(module), function)
+    bandit: Bandit = make(**settings)
     return with_fillers(bandit, fillers) if fillers else bandit

@@ -25,6 +25,22 @@ SMALL_FILES = (
     "chat_template.jinja",
 )
 """Configuration and tokenizer, in every form that transformers reads. Other files stay behind."""
+BUNDLED = "package:"
+HOME = Path(__file__).resolve().parents[1] / "policy"
+"""Where bundled models lie."""
+
+
+def located_or_bundled(path: str, revision: str | None, *, group: str) -> tuple[Path, bool]:
+    """The same of a path that may also be `package:NAME`, a model bundled with align."""
+    if not path.startswith(BUNDLED):
+        return located(path, revision, group=group)
+    bundled = HOME / path.removeprefix(BUNDLED)
+    names = sorted(f"{BUNDLED}{c.parent.name}" for c in HOME.glob("*/config.json"))
+    if f"{BUNDLED}{bundled.name}" not in names or bundled.parent != HOME:
+        raise ConfigError(f"{group}.path {path}: nothing so named is bundled; there is {names}")
+    if revision is not None:
+        raise ConfigError(f"{group}.revision {revision}: {path} is bundled, without revisions")
+    return bundled, False
 
 
 def located(path: str, revision: str | None, *, group: str) -> tuple[Path, bool]:

@@ -10,10 +10,9 @@ from typing import Any, Literal
 from transformers import CONFIG_MAPPING, AutoTokenizer
 
 from align_cli.errors import ConfigError
-from align_cli.model.locate import INDEX, SMALL_FILES, WEIGHTS, located
+from align_cli.model.locate import INDEX, SMALL_FILES, WEIGHTS, located_or_bundled
 from align_cli.policy.dtype import store_as
 
-BUNDLED = "package:"
 LINK_BYTES = 2**30
 """Local files from this size on are linked, not copied."""
 
@@ -37,7 +36,7 @@ def pretrained(
         dtype: type of the weights; bfloat16 rounds small updates away, stored is as published.
         revision: branch, tag or commit of a hub model; null is its main branch.
     """
-    source, cached = _find(path, revision)
+    source, cached = located_or_bundled(path, revision, group="policy")
     _check(source, path)
     folder.mkdir(parents=True, exist_ok=True)
     for file in _files(source, path):
@@ -48,20 +47,6 @@ def pretrained(
         AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ConfigError(f"policy.path {path}: its tokenizer cannot be read: {error}") from error
-
-
-def _find(path: str, revision: str | None) -> tuple[Path, bool]:
-    """Where the files are, and whether that is the hub's cache (whose files never change)."""
-    if path.startswith(BUNDLED):
-        here = Path(__file__).resolve().parent
-        bundled = here / path.removeprefix(BUNDLED)
-        names = sorted(f"{BUNDLED}{c.parent.name}" for c in here.glob("*/config.json"))
-        if f"{BUNDLED}{bundled.name}" not in names or bundled.parent != here:
-            raise ConfigError(f"policy.path {path}: nothing so named is bundled; there is {names}")
-        if revision is not None:
-            raise ConfigError(f"policy.revision {revision}: {path} is bundled, without revisions")
-        return bundled, False
-    return located(path, revision, group="policy")
 
 
 def _check(source: Path, path: str) -> None:
