@@ -54,6 +54,8 @@ def exact_gradients(
             log-probs only; keep takes the arm of more reward as chosen, as noise=none does.
         temperature: reward difference at which the odds are e to 1; idle with labels=keep.
     """
+    if not round_pairs:
+        return []
     bandit = asked_of_all([prompt.gold for prompt in prompts.values()], WHO)
     context = {key: asked(prompt.gold, WHO)[1] for key, prompt in prompts.items()}
     cells = [

@@ -62,7 +62,7 @@ def probe_judges(judges: Sequence[Part]) -> None:
                 "earlier": [],
                 "rubric": Rubric(version=1, text=str(part.loop_settings.get("rubric", ""))),
             }
-            part(**offer, round_pairs=[], answers={}, seed=0)
+            part(**offer, round_pairs=[], answers={}, policy=None, seed=0)
 
 
 def _pairs() -> dict[str, Any]:

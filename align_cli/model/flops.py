@@ -65,6 +65,8 @@ def backward_products(model: PreTrainedModel) -> float:
     trains alone.
     """
     matrices = [weight for weight in model.parameters() if weight.ndim > 1]
+    if not matrices:  # A bandit's policy is one vector, all of which trains.
+        return 2.0
     trained = sum(weight.numel() for weight in matrices if weight.requires_grad)
     return 1 + trained / sum(weight.numel() for weight in matrices)
 
