@@ -102,7 +102,7 @@ def _solutions(problem: Problem) -> list[str]:
 
 def _reduced(state_XKH: Array, features: int | None) -> Array:
     """Centred per context, on the directions of most spread, each of standard deviation 1."""
-    centred_XKH = state_XKH - state_XKH.mean(1, keepdims=True)
+    centred_XKH: Array = state_XKH - state_XKH.mean(1, keepdims=True)
     if features is None:
         return centred_XKH
     flat_NH = centred_XKH.reshape(-1, centred_XKH.shape[2])
