@@ -46,7 +46,7 @@ def sampled(outputs: Path, *words: str, reverse: bool) -> dict[tuple[str, int], 
         prompts, asked = ask_questions(loop, 0)
         policy = start_policy(loop, prompts, asked)
         authors = dict.fromkeys(("current", "reference", "initial"), policy)
-        found = sample(loop, 0, prompts[::-1] if reverse else prompts, asked, authors)
+        found = sample(loop, 0, prompts[::-1] if reverse else prompts, asked, authors, [])
     return {
         (one.completion.prompt_id, one.completion.index): (
             one.completion.token_ids, one.completion.author, one.completion.kind,
