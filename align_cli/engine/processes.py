@@ -63,7 +63,8 @@ def fork_through(
 def _hand_out(jobs: int, pool: dict[Connection, ForkProcess], advance: Advance) -> list[Any]:
     """Give each process its next job when it is done with one, until all are made."""
     made: dict[int, Any] = {}
-    following = iter(range(jobs))
+    # Waves are sorted by length: the long ones first, so that all processes end together.
+    following = reversed(range(jobs))
     for connection in pool:
         connection.send(next(following))
     while len(made) < jobs:
