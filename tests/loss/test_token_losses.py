@@ -443,11 +443,14 @@ def test_the_dpo_trainer_of_trl_agrees_on_ld_dpo(dtype: torch.dtype, tail_weight
             mean_logits=zeros, is_top1=zeros.bool(), log_sum_sq_probs=zeros,
         )  # fmt: skip
 
+    # TRL looks through its model for adapters where peft is installed.
+    trained = torch.nn.Identity().eval()
+    trained.is_gradient_checkpointing = False
     stub = SimpleNamespace(
         accelerator=SimpleNamespace(
             device="cpu", gather=lambda value: value, gather_for_metrics=lambda value: value
         ),
-        model=SimpleNamespace(training=False, is_gradient_checkpointing=False),
+        model=trained,
         ref_model=model_of(reference), aux_loss_enabled=False,
         ld_alpha=tail_weight, precompute_ref_logps=False, beta=0.1,
         loss_types=["sigmoid"], loss_weights=[1.0], f_divergence_type="reverse_kl",
