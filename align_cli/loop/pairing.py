@@ -24,7 +24,7 @@ from align_cli.model.language_model import LanguageModel
 from align_cli.rows import Judged, Prompt
 from align_cli.seeds import derive
 from align_cli.store.cost import measured
-from align_cli.store.stage import Stage
+from align_cli.store.stage import Record, Stage
 from align_cli.training_rows import Group, Pair
 
 ROWS: Mapping[str, type[Pair] | type[Group]] = {"pairs": Pair, "groups": Group}
@@ -94,14 +94,18 @@ def pair_up(
         seconds=time.perf_counter() - started,
     )
     if record.rows_out == 0:
-        counts = ", ".join(f"{reason} {n}" for reason, n in record.dropped.items())
-        loosen = "loosen the filter, " if "filtered" in record.dropped else ""
-        raise NothingToTrain(
-            f"round {number}: none of {record.rows_in} prompts gave a {unit[:-1]} ({counts}). "
-            f"{NEEDED[unit]}: {loosen}draw more (sampler.n), use easier or harder prompts, or warm "
-            "the policy up; `align show` tells what was drawn"
-        )
+        raise _nothing(number, unit, record)
     return stage
+
+
+def _nothing(number: int, unit: str, record: Record) -> NothingToTrain:
+    counts = ", ".join(f"{reason} {n}" for reason, n in record.dropped.items())
+    loosen = "loosen the filter, " if "filtered" in record.dropped else ""
+    return NothingToTrain(
+        f"round {number}: none of {record.rows_in} prompts gave a {unit[:-1]} ({counts}). "
+        f"{NEEDED[unit]}: {loosen}draw more (sampler.n), use easier or harder prompts, or warm "
+        "the policy up; `align show` tells what was drawn"
+    )
 
 
 def _expected_wrong(loop: Loop, prompts: Sequence[Prompt], sampled: Sampled) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import presets
 import torch
 from presets import ALL, WORDS, Data, formula_of, function_of, needs_of, scores, settings_of
 from torch import Tensor
@@ -122,3 +123,27 @@ def formula_value(name: str, data: Data, **overrides: Any) -> Tensor:
         names[symbol.strip()] = eval(value, {"__builtins__": {}}, names)
     value: Tensor = eval(loss, {"__builtins__": {}}, names)
     return value
+
+
+def close(found: Tensor, wanted: Tensor, tolerance: float = 1e-12) -> None:
+    torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
+
+
+def gradients(name: str, data: Data, **overrides: Any) -> list[Tensor]:
+    held, leaves = with_leaves(data)
+    call(name, held, **overrides).loss_B.sum().backward()
+    return [torch.zeros_like(one) if one.grad is None else one.grad for one in leaves]
+
+
+def summed(data: Data) -> Data:
+    """The same pairs as the losses on whole answers are given them."""
+    tokens, reference = data["tokens"], data["ref_tokens"]
+    return presets.batch(
+        tokens.chosen_BT.sum(-1), tokens.rejected_BT.sum(-1),
+        reference.chosen_BT.sum(-1), reference.rejected_BT.sum(-1),
+        lengths=(tokens.chosen_mask_BT.sum(-1), tokens.rejected_mask_BT.sum(-1)),
+    )  # fmt: skip
+
+
+def dpo(data: Data, name: str = "dpo", **settings: Any) -> Tensor:
+    return presets.call(name, summed(data), **settings).loss_B
