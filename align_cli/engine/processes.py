@@ -14,15 +14,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 
+from align_cli.engine.threads import Advance, Job, Made
 from align_cli.errors import AlignError
-
-Job = TypeVar("Job")
-Made = TypeVar("Made")
-Advance = Callable[[int, int], None]
 
 DIE_WITH_PARENT = 1
 """Linux's PR_SET_PDEATHSIG."""

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from align_cli.bandit.named import asked, asked_of_all
 from align_cli.errors import ConfigError
-from align_cli.rows import Decoding, Draw, Judged, Prompt
+from align_cli.rows import Draw, Judged, Prompt
+from align_cli.sampler.arm import drawn_arm
 
 WHO = "sampler=every_arm"
 """For messages."""
@@ -42,16 +43,4 @@ def every_arm(
             f"sampler.most_pairs allows {most_pairs}; take fewer arms, allow more, or draw pairs "
             "(sampler=best_of_n or pair_law)"
         )
-    one_token = Decoding(max_new_tokens=1)
-    return [
-        Draw(
-            prompt_id=prompt.id,
-            index=arm,
-            messages=prompt.messages,
-            decoding=one_token,
-            author="recorded",
-            given=f"a{arm}",
-        )
-        for prompt in prompts
-        for arm in range(arms)
-    ]
+    return [drawn_arm(prompt, arm, arm) for prompt in prompts for arm in range(arms)]

@@ -10,7 +10,8 @@ from align_cli.bandit.network import log_probs_of
 from align_cli.bandit.rounds import SAMPLERS, LawName
 from align_cli.errors import ConfigError
 from align_cli.model.language_model import LanguageModel
-from align_cli.rows import Decoding, Draw, Judged, Prompt
+from align_cli.rows import Draw, Judged, Prompt
+from align_cli.sampler.arm import drawn_arm
 from align_cli.seeds import derive, uniforms
 
 
@@ -55,16 +56,8 @@ def pair_law(
     mixed_N = inverted(made.mass_XM[contexts], uniforms(keys, 0))
     first_N = inverted(made.first_XMK[contexts, mixed_N], uniforms(keys, 1))
     second_N = inverted(made.second_XMK[contexts, mixed_N], uniforms(keys, 2))
-    one_token = Decoding(max_new_tokens=1)
     return [
-        Draw(
-            prompt_id=prompt.id,
-            index=index,
-            messages=prompt.messages,
-            decoding=one_token,
-            author="recorded",
-            given=f"a{arm}",
-        )
+        drawn_arm(prompt, index, arm)
         for prompt, *arms in zip(prompts, first_N.tolist(), second_N.tolist(), strict=True)
         for index, arm in enumerate(arms)
     ]
